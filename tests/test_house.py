@@ -195,14 +195,14 @@ ALLOWED_ANY: dict[str, list[str]] = {
     # The shape of expressions of a library that the core does not name.
     "records/argument_types.py": ["MappedType.result_processor", "MappedRelationship.of_type"],
     # A field of any type, which is invariant.
-    "records/declaration.py": ["unique"],
+    "records/entities/declaration.py": ["unique"],
     # Entities of any class at once; the callers' signatures are typed.
     "records/eager_loading.py": ["load_relations"],
-    "records/model_builder.py": ["build_model", "vocabulary", "constructor"],
+    "records/entities/model_builder.py": ["build_model", "vocabulary", "constructor"],
     # What stands behind typed overloads.
-    "records/field.py": ["Field.truncated"],
-    "records/expression.py": ["Expression.sum", "Expression.avg"],
-    "records/relation.py": ["Many.sum", "Many.avg", "Many.count_distinct"],
+    "records/entities/field.py": ["Field.truncated"],
+    "records/expressions/expression.py": ["Expression.sum", "Expression.avg"],
+    "records/entities/relation.py": ["Many.sum", "Many.avg", "Many.count_distinct"],
     "records/sync.py": ["RepositoryReads.select", "RepositoryReads.aggregate"],
     "records/value_reads.py": ["ValueReads.select", "ValueReads.aggregate"],
 }
@@ -238,7 +238,7 @@ ALLOWED_IMPORTS = {
     ("records/write_hook.py", "holdfast.records.store"),
     ("records/search/search_build.py", "holdfast.records.store"),
     ("records/soft_deletion.py", "holdfast.records.store"),
-    ("records/model.py", "holdfast.records.search.search_index"),
+    ("records/entities/model.py", "holdfast.records.entities.search_index"),
 }
 
 

@@ -11,7 +11,7 @@ from holdfast.audit import AuditLog
 from holdfast.console.indexed_rows import indexed_rows, newest_first
 from holdfast.jobs import EnqueueOptions, Jobs, NewJob
 from holdfast.media import Video
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from holdfast.records.record_filters import parse_sort
 from holdfast.records.search.search_build import finds_words_by_index
 

@@ -50,8 +50,13 @@ from holdfast import (  # noqa: E402
     subquery,
     version,
 )
-from holdfast.errors import HoldfastError, InvalidQueryError  # noqa: E402
-from holdfast.records.query import everything  # noqa: E402
+from holdfast.errors import (  # noqa: E402
+    DuplicateError,
+    HoldfastError,
+    InvalidQueryError,
+    InvalidValueError,
+)
+from holdfast.records.expressions.query import everything  # noqa: E402
 from holdfast.sync import open_store  # noqa: E402
 from servers import database_on  # noqa: E402
 
@@ -445,7 +450,7 @@ class Round:
                 ]
             case 2:
                 where, changes = self.predicate(), self.changes()
-                return lambda rep: rep.update_where(where, changes=changes)
+                return one_refusal(lambda rep: rep.update_where(where, changes=changes))
             case 3:
                 where = self.predicate() & self.predicate()
                 return lambda rep: rep.delete_where(where)
@@ -483,8 +488,10 @@ class Round:
                 where, changes, order = self.predicate(), self.changes(), self.order()
                 # DynamoDB writes each row by itself (TAKE-1), so a refused one would undo no other.
                 most = self.random.randrange(2 if self.blank == "_" else 4)
-                return lambda rep: sorted(
-                    map(told, rep.take(where, changes=changes, order_by=order, limit=most))
+                return one_refusal(
+                    lambda rep: sorted(
+                        map(told, rep.take(where, changes=changes, order_by=order, limit=most))
+                    )
                 )
             case _:
                 where, order = self.predicate(), self.order()
@@ -509,6 +516,18 @@ class Round:
         return lambda rep: [
             [told(each) for each in vars(made)[relation.name]] for made in rep.find(load=[part])
         ]
+
+
+def one_refusal(step):
+    """Return *step* with one answer for rows that break different rules (ERR-2)."""
+
+    def taken(repository):
+        try:
+            return step(repository)
+        except (DuplicateError, InvalidValueError):
+            return "a row was refused"
+
+    return taken
 
 
 def told(outcome: object) -> object:

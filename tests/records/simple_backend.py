@@ -13,15 +13,15 @@ from holdfast.errors import (
     TransactionError,
 )
 from holdfast.records.driver import StoreCapability
-from holdfast.records.evaluate import changed, first_of_groups, fits, reader, sort
-from holdfast.records.grouped_rows import grouped
-from holdfast.records.hydration import copied_row, from_rows
-from holdfast.records.joins import remote_field
-from holdfast.records.json_values import copy_json
-from holdfast.records.model import model_of
-from holdfast.records.row_rules import check_row, duplicate, unique_values
-from holdfast.records.session import VerbSession
-from holdfast.records.value import Kind
+from holdfast.records.entities.joins import remote_field
+from holdfast.records.entities.model import model_of
+from holdfast.records.rows.evaluate import changed, first_of_groups, fits, reader, sort
+from holdfast.records.rows.grouped_rows import grouped
+from holdfast.records.rows.hydration import copied_row, from_rows
+from holdfast.records.rows.row_rules import check_row, duplicate, unique_values
+from holdfast.records.transactions.session import VerbSession
+from holdfast.records.values.json_values import copy_json
+from holdfast.records.values.value import Kind
 from holdfast.stats import Stats
 
 

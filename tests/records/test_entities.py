@@ -36,7 +36,7 @@ from holdfast.records.conformance.sample_entities import (
     Setting,
     Specimen,
 )
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from holdfast.sync import open_store as open_blocking
 
 

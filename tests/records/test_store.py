@@ -18,7 +18,7 @@ from holdfast.errors import (
     TransactionError,
     UnsupportedError,
 )
-from holdfast.records import own_transaction
+from holdfast.records.transactions import own_transaction
 from holdfast.sync import open_store as open_blocking
 
 pytestmark = pytest.mark.anyio

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from holdfast.records.text import fold_case
+from holdfast.records.values.text import fold_case
 
 
 def test_each_character_folds_alike_under_every_python():

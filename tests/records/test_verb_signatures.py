@@ -9,7 +9,7 @@ from holdfast.records.drivers.memory.executor import MemoryExecutor
 from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
 from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
-from holdfast.records.session import VerbSession
+from holdfast.records.transactions.session import VerbSession
 
 VERBS = [
     name for part in (Reader, Writer) for name in vars(part) if inspect.iscoroutinefunction(

@@ -35,7 +35,7 @@ CORES = {
         _EMBEDDED,
     ),
     "evaluate": Core(
-        ("records/evaluate",),
+        ("records/rows/evaluate",),
         (_ON_MEMORY,),
         _CASES,
     ),
@@ -63,7 +63,12 @@ CORES = {
         f"{_EMBEDDED} and not sqlite",
     ),
     "transactions": Core(
-        ("records/transaction", "records/scope", "records/after_commit", "records/own_transaction"),
+        (
+            "records/transactions/transaction",
+            "records/transactions/scope",
+            "records/transactions/after_commit",
+            "records/transactions/own_transaction",
+        ),
         (
             _ON_MEMORY,
             "tests/records/sql/test_contexts.py",
@@ -76,7 +81,7 @@ CORES = {
         " links or retr or clash)",
     ),
     "versions": Core(
-        ("records/repository", "records/checked_row"),
+        ("records/repository", "records/entities/checked_row"),
         (_ON_MEMORY,),
         f"{_CASES} and (version or stale or patch or update or upsert or delete or add or batch"
         " or take or purge)",

@@ -17,14 +17,14 @@ from holdfast.audit.audit_entry import (
 )
 from holdfast.audit.captured_value import LARGEST, captured_changes, key_text
 from holdfast.errors import ConfigurationError, InvalidValueError
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from holdfast.records.write_hook import ChangeRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from holdfast.records import RowChange, Store, StoreEvent, WriteVerb
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 SALT_BYTES = 16

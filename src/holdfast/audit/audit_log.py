@@ -12,9 +12,9 @@ from holdfast.audit.row_snapshot import RowSnapshot, row_now, row_snapshot, undo
 from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
 from holdfast.option_checks import check_kind
 from holdfast.records import everything
-from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column
-from holdfast.records.query import SetTo
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import SetTo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,14 +18,14 @@ from uuid import UUID
 import orjson
 
 from holdfast.errors import InvalidValueError
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 from holdfast.time_text import read_datetime, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.audit.audit_log import AuditFilter
     from holdfast.records import Store
     from holdfast.records.driver import RowLock
-    from holdfast.records.query import Change
+    from holdfast.records.expressions.query import Change
 
 _TOGETHER = 500
 

@@ -9,7 +9,7 @@ from holdfast.audit.captured_value import UNKNOWN, recovered
 from holdfast.audit.entry_leaf import commitments_of
 from holdfast.errors import InvalidValueError
 from holdfast.records import WriteVerb
-from holdfast.records.hydration import from_own_rows
+from holdfast.records.rows.hydration import from_own_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from holdfast.audit.audit_entry import AuditEntry
     from holdfast.records import Store
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
 
 E = TypeVar("E")
 _REMOVING = (WriteVerb.DELETE, WriteVerb.CASCADE)

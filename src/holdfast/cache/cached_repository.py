@@ -16,9 +16,9 @@ from holdfast.cache.entity_codec import EntityCodec
 from holdfast.cache.entry_name import milliseconds
 from holdfast.cache.outbox import CacheInvalidation
 from holdfast.errors import InvalidValueError, NotFoundError, UnavailableError
+from holdfast.records.entities.table_names import stored_name
 from holdfast.records.repository import Repository
-from holdfast.records.table_names import stored_name
-from holdfast.records.transaction import current
+from holdfast.records.transactions.transaction import current
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence

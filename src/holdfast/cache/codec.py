@@ -133,7 +133,7 @@ def _has_custom(found: object) -> bool:
 def _pydantic(kind: type[T]) -> tuple[Callable[[T], object], Callable[[object], T]]:
     from pydantic import PydanticSchemaGenerationError, TypeAdapter  # noqa: PLC0415 - slow to import
 
-    from holdfast.records.pydantic_schema import STORED  # noqa: PLC0415 - pydantic with it
+    from holdfast.records.entities.pydantic_schema import STORED  # noqa: PLC0415 - pydantic with it
 
     try:
         adapter = TypeAdapter(kind)

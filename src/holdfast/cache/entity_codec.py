@@ -12,12 +12,12 @@ import msgspec
 
 from holdfast.cache.codec import Unreadable
 from holdfast.errors import InvalidValueError, StoredValueError
-from holdfast.records.hydration import from_rows
-from holdfast.records.value import Kind
+from holdfast.records.rows.hydration import from_rows
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -12,7 +12,7 @@ from holdfast.errors import ConfigurationError, HoldfastError
 
 if TYPE_CHECKING:
     from holdfast.records import Entity
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 
 def imported_entities(name: str, *, given_by: str = "--entities") -> list[type]:
@@ -57,7 +57,7 @@ def entity_called(name: str, entities: Sequence[type]) -> type[Entity]:
 
     Raises ConfigurationError, which names those that there are.
     """
-    from holdfast.records.model import model_of
+    from holdfast.records.entities.model import model_of
 
     for entity in entities:
         model: Model[object] = model_of(entity)

@@ -16,14 +16,14 @@ from holdfast.cli.output import ReaderLeftError
 from holdfast.errors import ConfigurationError, InvalidValueError, StorageError
 from holdfast.extras import needs_extra
 from holdfast.records.record_values import fields_of_entity, json_value, text_value
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 Format: TypeAlias = Literal["jsonl", "csv", "parquet"]
 _SUFFIXES: dict[str, Format] = {

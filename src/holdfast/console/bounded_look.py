@@ -15,8 +15,8 @@ import orjson
 from holdfast.console.page_urls import asked_cursor, page_urls
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.cursor import reverse
-from holdfast.records.operands import Column
-from holdfast.records.query import After, Compare, Operator
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import After, Compare, Operator
 from holdfast.records.record_values import parsed_value, text_value
 from holdfast.records.validation import total_order
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from holdfast.console.console_site import ConsoleSite
     from holdfast.records import Field, Order, Page, Predicate, Relation, Repository
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -9,15 +9,15 @@ from holdfast.console.bounded_look import Wanted
 from holdfast.errors import InvalidQueryError
 from holdfast.fastapi.list_query import MOST_PREDICATES
 from holdfast.records import text_matches
-from holdfast.records.operands import Column
-from holdfast.records.query import Order
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import Order
 from holdfast.records.record_filters import parse_filters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from holdfast.records import Predicate
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 E = TypeVar("E")
 

@@ -27,7 +27,7 @@ from holdfast.platform.matching_rows import RowsAsked, changeable_fields
 
 if TYPE_CHECKING:
     from holdfast.records import Repository
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 _ALL = "all"  # of a form: there were more rows than the page counts
 

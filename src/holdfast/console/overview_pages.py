@@ -21,7 +21,7 @@ from holdfast.console.page import PageHead, page
 from holdfast.figures import FigureHistory, FigureSlot, Resolution
 from holdfast.jobs import Job, JobStatus
 from holdfast.media import Video
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 
 _LATEST = 8
 _FAILED_WITHIN = timedelta(days=1)

@@ -42,15 +42,15 @@ from holdfast.errors import (
     StaleVersionError,
 )
 from holdfast.platform.record_import import faults_of
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from holdfast.records.record_filters import parse_filters
 from holdfast.records.record_values import parsed_entity, parsed_key, parsed_value, text_value
 from holdfast.time_text import read_datetime
 
 if TYPE_CHECKING:
     from holdfast.records import Repository
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 _Keys = Annotated[list[str], Query(alias="_key", max_length=8)]
 _VERSION = "version"

@@ -19,16 +19,16 @@ import orjson
 from holdfast.access import Role
 from holdfast.errors import NotFoundError
 from holdfast.jobs import Jobs
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
+from holdfast.records.entities.relation import Many
 from holdfast.records.record_values import json_value, text_value
-from holdfast.records.relation import Many
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from holdfast.access import Caller
     from holdfast.console.console_site import ConsoleSite
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -46,7 +46,7 @@ from holdfast.records.search.search_build import finds_words_by_index
 
 if TYPE_CHECKING:
     from holdfast.records import Repository
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 PAGE = 50
 MOST_EXPORTED = 100_000

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.console.console_site import ConsoleSite
     from holdfast.console.record_list import RecordKind
     from holdfast.records import Store
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 
 async def undo_of_deletion(

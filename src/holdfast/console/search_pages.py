@@ -24,7 +24,7 @@ from holdfast.errors import ObjectKeyError
 from holdfast.objects import CommonPrefix
 from holdfast.records.record_filters import parse_filters
 from holdfast.records.search.search_build import finds_words_by_index
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 _EACH = 5  # of each kind
 _NAMES = ("name", "title", "filename")

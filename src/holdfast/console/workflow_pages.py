@@ -18,7 +18,7 @@ from holdfast.console.page_urls import asked_cursor, page_urls
 from holdfast.console.visit import Notice
 from holdfast.console.workflow_graph import NODE_HEIGHT, NODE_WIDTH, workflow_graph
 from holdfast.jobs import Job, Jobs, WorkflowRun, Workflows
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 
 _RUNS = 50
 JOBS_SHOWN = 300

@@ -35,9 +35,9 @@ from holdfast.fastapi.request_transaction import writing
 from holdfast.fastapi.wire_field import key_hints
 from holdfast.fastapi.wire_model import OutModel, create_model, out_model, patch_model
 from holdfast.records import Entity, Page, Predicate, Relation, Repository
-from holdfast.records.model import model_of
-from holdfast.records.query import all_of
-from holdfast.records.row_key import has_key
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.query import all_of
+from holdfast.records.rows.row_key import has_key
 
 E = TypeVar("E", bound=Entity)
 

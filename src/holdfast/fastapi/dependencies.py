@@ -18,7 +18,7 @@ from holdfast.fastapi.wire_field import key_hints
 from holdfast.objects import Bucket as BucketType
 from holdfast.records import Entity, Repository
 from holdfast.records import Store as StoreType
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 
 E = TypeVar("E")
 

@@ -12,14 +12,14 @@ import msgspec
 from pydantic import TypeAdapter
 
 from holdfast.records import Entity, Page
-from holdfast.records.model import model_of
-from holdfast.records.value import Kind
+from holdfast.records.entities.model import model_of
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.fastapi.wire_model import OutModel
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E", bound=Entity)
 

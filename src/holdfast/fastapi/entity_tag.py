@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,15 +10,15 @@ from annotated_types import MaxLen, MinLen
 
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.wire_field import parameter_hint
-from holdfast.records.expression import Expression
-from holdfast.records.field import Field
+from holdfast.records.entities.field import Field
+from holdfast.records.expressions.expression import Expression
 from holdfast.records.filter_operator import (
     FILTER_METHODS,
     LIST_OPERATORS,
     TEXT_OPERATORS,
     filter_condition,
 )
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from holdfast.records import Entity, Predicate

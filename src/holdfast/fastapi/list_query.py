@@ -24,9 +24,9 @@ from holdfast.fastapi.page_cursors import sealed_page, unsealed_cursor
 from holdfast.fastapi.page_links import add_links
 from holdfast.fastapi.wire_type import ModelMetaclass
 from holdfast.records import Entity, Order, Page
-from holdfast.records.field import Field as EntityField
-from holdfast.records.model import model_of
-from holdfast.records.operands import Column
+from holdfast.records.entities.field import Field as EntityField
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.operands import Column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -20,7 +20,7 @@ from holdfast.fastapi.request_body import FORM_BYTES, UploadLimits, body_chunks,
 from holdfast.fastapi.request_limits import lift_body_limit
 from holdfast.objects import BucketCapability, PutOptions
 from holdfast.option_checks import check_kind
-from holdfast.records.scope import in_transaction
+from holdfast.records.transactions.scope import in_transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping

@@ -18,17 +18,17 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from holdfast.records.field_spec import within
-from holdfast.records.json_values import INT_MAX, INT_MIN
-from holdfast.records.text import ValueRejected
-from holdfast.records.value import Kind
+from holdfast.records.values.field_spec import within
+from holdfast.records.values.json_values import INT_MAX, INT_MIN
+from holdfast.records.values.text import ValueRejected
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
-    from holdfast.records.value import Bounds
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
+    from holdfast.records.values.value import Bounds
 
 E = TypeVar("E")
 

@@ -19,12 +19,12 @@ from holdfast.errors import ConfigurationError
 from holdfast.fastapi.wire_field import body_hint, output_hint
 from holdfast.fastapi.wire_type import ModelMetaclass
 from holdfast.records import Entity, Many, Relation
-from holdfast.records.field import Field as EntityField
-from holdfast.records.field_spec import MISSING
-from holdfast.records.model import model_of
-from holdfast.records.pydantic_schema import unvalidated
-from holdfast.records.query import SetTo
-from holdfast.records.server_default import ConstantDefault
+from holdfast.records.entities.field import Field as EntityField
+from holdfast.records.entities.model import model_of
+from holdfast.records.entities.pydantic_schema import unvalidated
+from holdfast.records.entities.server_default import ConstantDefault
+from holdfast.records.expressions.query import SetTo
+from holdfast.records.values.field_spec import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pydantic import SerializerFunctionWrapHandler
 
     from holdfast.records.argument_types import AnyField
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 E = TypeVar("E", bound=Entity)

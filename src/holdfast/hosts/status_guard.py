@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records import RowChange, Store, StoreEvent
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 
 class StatusGuard:

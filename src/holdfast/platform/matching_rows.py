@@ -23,19 +23,19 @@ from holdfast.errors import (
 )
 from holdfast.jobs import LogLevel
 from holdfast.records import StoreCapability, text_matches
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from holdfast.records.record_filters import parse_filters
 from holdfast.records.record_values import parsed_value
-from holdfast.records.row_key import has_key_among
-from holdfast.records.value import Kind
+from holdfast.records.rows.row_key import has_key_among
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from holdfast.jobs import Context, Handler, Job, Jobs
     from holdfast.records import Change, Field, Predicate, Repository, Store
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 DELETE_TASK = "records.delete"
 CHANGE_TASK = "records.change"

@@ -15,17 +15,17 @@ from holdfast.acting import acting_as
 from holdfast.errors import CheckError, DuplicateError, ForeignKeyError, InvalidValueError
 from holdfast.platform.import_file import rows_of
 from holdfast.records import StoreCapability
-from holdfast.records.field_spec import MISSING
 from holdfast.records.record_values import parsed_value, text_value
-from holdfast.records.row_rules import check_row
-from holdfast.records.value import Kind
+from holdfast.records.rows.row_rules import check_row
+from holdfast.records.values.field_spec import MISSING
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from holdfast.platform.import_file import FileRow
     from holdfast.records import Repository, Store
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 Verdict: TypeAlias = Literal["new", "changed", "same", "refused"]
 

@@ -2,8 +2,9 @@
 
 from holdfast.records.argument_types import ChangeArgument, Condition
 from holdfast.records.connect import open_store
-from holdfast.records.constraint import Check, Constraint, Unique
-from holdfast.records.declaration import (
+from holdfast.records.driver import Isolation, StoreCapability
+from holdfast.records.entities.constraint import Check, Constraint, Unique
+from holdfast.records.entities.declaration import (
     check,
     created_at,
     deleted_at,
@@ -15,30 +16,29 @@ from holdfast.records.declaration import (
     updated_at,
     version,
 )
-from holdfast.records.driver import Isolation, StoreCapability
-from holdfast.records.entity import Entity
-from holdfast.records.expression import Expression
-from holdfast.records.expression_functions import coalesce, length, lower
-from holdfast.records.field import Field, count, subquery
-from holdfast.records.json_path import JsonPath
-from holdfast.records.links import Links
-from holdfast.records.operands import Aggregate
-from holdfast.records.query import Change, Order, Predicate, Subquery, everything
-from holdfast.records.query_plan import QueryPlan
-from holdfast.records.related_field import RelatedField
-from holdfast.records.relation import Many, One, Relation, many, one
-from holdfast.records.repository import Repository
-from holdfast.records.result_types import BatchResult, LinkChanges, Page, SearchHit, Upserted
-from holdfast.records.search.search_index import text_matches
-from holdfast.records.server_default import (
+from holdfast.records.entities.entity import Entity
+from holdfast.records.entities.field import Field, count, subquery
+from holdfast.records.entities.relation import Many, One, Relation, many, one
+from holdfast.records.entities.search_index import text_matches
+from holdfast.records.entities.server_default import (
     ServerDefault,
     server_default,
     server_now,
     server_sequence,
     server_text,
 )
+from holdfast.records.expressions.expression import Expression
+from holdfast.records.expressions.expression_functions import coalesce, length, lower
+from holdfast.records.expressions.json_path import JsonPath
+from holdfast.records.expressions.operands import Aggregate
+from holdfast.records.expressions.query import Change, Order, Predicate, Subquery, everything
+from holdfast.records.expressions.related_field import RelatedField
+from holdfast.records.links import Links
+from holdfast.records.query_plan import QueryPlan
+from holdfast.records.repository import Repository
+from holdfast.records.result_types import BatchResult, LinkChanges, Page, SearchHit, Upserted
 from holdfast.records.store import Store
-from holdfast.records.transaction import Savepoint, Transaction
+from holdfast.records.transactions.transaction import Savepoint, Transaction
 from holdfast.records.write_hook import RowChange, StoreEvent, WriteHook, WriteVerb
 
 __all__ = [

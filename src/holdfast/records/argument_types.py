@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from holdfast.records.expression import Expression
-from holdfast.records.field import Field
-from holdfast.records.group_aggregate import GroupAggregate
-from holdfast.records.query import Change, Of, Predicate
-from holdfast.records.relation import EntityOrder, Relation
+from holdfast.records.entities.field import Field
+from holdfast.records.entities.relation import EntityOrder, Relation
+from holdfast.records.expressions.expression import Expression
+from holdfast.records.expressions.group_aggregate import GroupAggregate
+from holdfast.records.expressions.query import Change, Of, Predicate
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

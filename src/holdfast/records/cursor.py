@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, assert_never, cast
 from uuid import UUID
 
 from holdfast.errors import InvalidCursorError
-from holdfast.records.operands import (
+from holdfast.records.expressions.operands import (
     Aggregate,
     Column,
     GroupValue,
@@ -24,7 +24,7 @@ from holdfast.records.operands import (
     may_be_null,
     starts_in,
 )
-from holdfast.records.query import (
+from holdfast.records.expressions.query import (
     After,
     And,
     Compare,
@@ -44,14 +44,14 @@ from holdfast.records.query import (
     Related,
     node,
 )
-from holdfast.records.text import ValueRejected
-from holdfast.records.value import Kind
+from holdfast.records.values.text import ValueRejected
+from holdfast.records.values.value import Kind
 from holdfast.time_text import read_datetime, read_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.records.operands import Operand, RowFilter, ValueColumn
+    from holdfast.records.expressions.operands import Operand, RowFilter, ValueColumn
 
 Direction = Literal["after", "before"]
 _MICROSECOND = timedelta(microseconds=1)

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
-from holdfast.records.query import Change, Everything, Order, Predicate, all_of
+from holdfast.records.expressions.query import Change, Everything, Order, Predicate, all_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from holdfast.errors import ConflictError
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
-    from holdfast.records.operands import Aggregate, Column, ValueColumn
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.operands import Aggregate, Column, ValueColumn
+    from holdfast.records.values.field_spec import FieldSpec
     from holdfast.stats import Stats
 
 E = TypeVar("E")

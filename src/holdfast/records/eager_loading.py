@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.driver import Groups, Select
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.entities.relation import ALL_ROWS, Many, RelatedRows, Relation
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import In, all_of
 from holdfast.records.linked_rows import linked_rows
-from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column
-from holdfast.records.query import In, all_of
-from holdfast.records.relation import ALL_ROWS, Many, RelatedRows, Relation
-from holdfast.records.row_rules import identities
+from holdfast.records.rows.row_rules import identities
 from holdfast.records.validation import condition, count, total_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.driver import Reader
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.link_entity import LinkEnds
+    from holdfast.records.entities.link_entity import LinkEnds
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 async def load_relations(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    from holdfast.records.expression import Expression
-    from holdfast.records.query import Predicate
+    from holdfast.records.expressions.expression import Expression
+    from holdfast.records.expressions.query import Predicate
 
 FILTER_METHODS = {
     "": "__eq__",

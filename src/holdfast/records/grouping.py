@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar, assert_never
 from holdfast.errors import InvalidQueryError
 from holdfast.records import validation
 from holdfast.records.driver import AggregateQuery
-from holdfast.records.expression import Expression
-from holdfast.records.group_aggregate import GroupAggregate
-from holdfast.records.operands import Aggregate, GroupValue
-from holdfast.records.query import (
+from holdfast.records.expressions.expression import Expression
+from holdfast.records.expressions.group_aggregate import GroupAggregate
+from holdfast.records.expressions.operands import Aggregate, GroupValue
+from holdfast.records.expressions.query import (
     After,
     And,
     Compare,
@@ -31,14 +31,14 @@ from holdfast.records.query import (
     all_of,
     node,
 )
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Operand, ValueColumn
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Operand, ValueColumn
+    from holdfast.records.expressions.query import Predicate
 
 E = TypeVar("E")
 _WORDS = (Expression, GroupAggregate)

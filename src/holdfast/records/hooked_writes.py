@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
 from holdfast.records.driver import ChangeRecorder, Select, Update
-from holdfast.records.model import model_of
-from holdfast.records.operands import Column
-from holdfast.records.query import In, InRows, Predicate
-from holdfast.records.row_key import has_key, has_key_among, key_asked_for, key_order
-from holdfast.records.row_lock import lock_of
-from holdfast.records.row_rules import alike, unique_values
-from holdfast.records.scope import scope_of
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import In, InRows, Predicate
+from holdfast.records.rows.row_key import has_key, has_key_among, key_asked_for, key_order
+from holdfast.records.rows.row_rules import alike, unique_values
 from holdfast.records.search.indexed_session import (
     indexed_session,
     indexed_writes,
     plain_session,
     whole_write,
 )
+from holdfast.records.transactions.row_lock import lock_of
+from holdfast.records.transactions.scope import scope_of
 from holdfast.records.write_hook import RowChange, StatementHook, WriteVerb
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     from holdfast.errors import ConflictError
     from holdfast.records.driver import RecordingWriter, RowLock, Session, Writer
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
     from holdfast.records.store import Store
+    from holdfast.records.values.field_spec import FieldSpec
     from holdfast.records.write_hook import WriteHook
 
 E = TypeVar("E")

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.driver import Groups, Select
-from holdfast.records.hydration import from_own_rows
-from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column, RelatedColumn
-from holdfast.records.query import Everything, In, IsNull, Not, Order, Related, all_of
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.expressions.operands import Column, RelatedColumn
+from holdfast.records.expressions.query import Everything, In, IsNull, Not, Order, Related, all_of
+from holdfast.records.rows.hydration import from_own_rows
 from holdfast.records.validation import condition, count, total_order
 
 if TYPE_CHECKING:
     from holdfast.records.driver import Reader
-    from holdfast.records.link_entity import LinkEnds
-    from holdfast.records.operands import Join
-    from holdfast.records.query import Predicate
-    from holdfast.records.relation import RelatedRows
+    from holdfast.records.entities.link_entity import LinkEnds
+    from holdfast.records.entities.relation import RelatedRows
+    from holdfast.records.expressions.operands import Join
+    from holdfast.records.expressions.query import Predicate
 
 
 async def linked_rows(

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from holdfast.errors import ConflictError, DuplicateError, InvalidQueryError, NotFoundError
 from holdfast.records import validation
 from holdfast.records.driver import Select
-from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column
-from holdfast.records.own_transaction import in_own_transaction
-from holdfast.records.query import Compare, In, Operator, Order, Predicate
-from holdfast.records.relation import ALL_ROWS, Many
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.entities.relation import ALL_ROWS, Many
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import Compare, In, Operator, Order, Predicate
 from holdfast.records.result_types import LinkChanges
-from holdfast.records.row_key import has_key, key_order
+from holdfast.records.rows.row_key import has_key, key_order
 from holdfast.records.search.indexed_session import plain_session
-from holdfast.records.transaction import current
+from holdfast.records.transactions.own_transaction import in_own_transaction
+from holdfast.records.transactions.transaction import current
 from holdfast.records.write_order import at_its_place
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.eager_loading import reference
-from holdfast.records.model import Model, model_of
-from holdfast.records.relation import Many
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.entities.relation import Many
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

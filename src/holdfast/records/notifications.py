@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from holdfast.errors import HoldfastError, InvalidQueryError, TransactionError
 from holdfast.records.driver import Notifier
-from holdfast.records.text import ValueRejected, check_text
+from holdfast.records.values.text import ValueRejected, check_text
 
 if TYPE_CHECKING:
     from asyncio import Event, Task
     from collections.abc import AsyncIterator, Sequence
 
-    from holdfast.records.affinity import Affinity
     from holdfast.records.driver import Driver
+    from holdfast.records.transactions.affinity import Affinity
 
 Heard: TypeAlias = Callable[[str | None], None]
 """Takes a text that was told; None: what was told before now may have been missed."""

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from holdfast.aws.credentials import Credentials  # noqa: TC001 - the same
 from holdfast.errors import ConfigurationError
 from holdfast.option_checks import check_number, check_positive, check_whole
-from holdfast.records.field import Field
+from holdfast.records.entities.field import Field
 from holdfast.stats import OperationOptions
 
 SSLMode: TypeAlias = Literal["auto", "disable", "require", "verify-ca", "verify-full"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
-from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import Aggregate, Column, GroupValue, Path
-from holdfast.records.query import After, all_of
+from holdfast.records.expressions.operands import Aggregate, Column, GroupValue, Path
+from holdfast.records.expressions.query import After, all_of
+from holdfast.records.rows.hydration import from_own_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.driver import BatchReader, Reader, Select
-    from holdfast.records.operands import ValueColumn
-    from holdfast.records.query import Order
+    from holdfast.records.expressions.operands import ValueColumn
+    from holdfast.records.expressions.query import Order
 
 E = TypeVar("E")
 _OF_NO_ROW = (Path, Aggregate, GroupValue)

@@ -12,13 +12,13 @@ from holdfast.records.filter_operator import (
     filter_condition,
 )
 from holdfast.records.record_values import fields_of_entity, parsed_value
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records import Field, Order, Predicate
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 def parse_filters(entity: type, given: Sequence[str]) -> list[Predicate]:

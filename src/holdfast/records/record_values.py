@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import orjson
 
 from holdfast.errors import InvalidValueError
-from holdfast.records.model import model_of
-from holdfast.records.value import Kind
+from holdfast.records.entities.model import model_of
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from holdfast.records import Entity
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 E = TypeVar("E")

@@ -23,17 +23,15 @@ from holdfast.records.driver import (
     Taking,
     Update,
 )
-from holdfast.records.field_spec import LEFT_OUT
-from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import Column
-from holdfast.records.query import Compare, Operator, Predicate, all_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import Compare, Operator, Predicate, all_of
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
-from holdfast.records.row_key import has_key, has_key_among
-from holdfast.records.row_lock import lock_of
-from holdfast.records.row_rules import check_row
+from holdfast.records.rows.hydration import from_own_rows
+from holdfast.records.rows.row_key import has_key, has_key_among
+from holdfast.records.rows.row_rules import check_row
+from holdfast.records.rows.server_values import filled, numbered
 from holdfast.records.search.indexed_session import whole_write
-from holdfast.records.server_values import filled, numbered
 from holdfast.records.soft_deletion import (
     SoftDeletion,
     check_changes,
@@ -41,6 +39,8 @@ from holdfast.records.soft_deletion import (
     soft_references,
     whole,
 )
+from holdfast.records.transactions.row_lock import lock_of
+from holdfast.records.values.field_spec import LEFT_OUT
 from holdfast.records.write_order import at_its_place, in_turn, insert_order, upsert_order
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         Ordering,
     )
     from holdfast.records.driver import NumberGiver, TakingWriter
-    from holdfast.records.model import Row
+    from holdfast.records.entities.model import Row
 
 E = TypeVar("E")
 T = TypeVar("T")

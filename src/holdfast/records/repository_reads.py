@@ -16,20 +16,20 @@ from holdfast.records import validation
 from holdfast.records.cursor import Cursor, CursorCodec, reverse
 from holdfast.records.driver import AggregateQuery, BatchReading, Select, StoreCapability
 from holdfast.records.eager_loading import load_relations
+from holdfast.records.entities.model import model_of
+from holdfast.records.entities.search_index import searched
+from holdfast.records.expressions.operands import Aggregate
+from holdfast.records.expressions.query import Order, Predicate
 from holdfast.records.foreign_words import REPOSITORY_WORDS, not_there
 from holdfast.records.hooked_writes import hooked_writes
-from holdfast.records.model import model_of
-from holdfast.records.operands import Aggregate
 from holdfast.records.placed_rows import find_behind, next_batch
-from holdfast.records.query import Order, Predicate
 from holdfast.records.query_plan import Planner
 from holdfast.records.result_types import Page, SearchHit
-from holdfast.records.row_key import has_key, has_key_among
-from holdfast.records.row_lock import check_row_lock
+from holdfast.records.rows.row_key import has_key, has_key_among
 from holdfast.records.search.indexed_session import indexed_writes
-from holdfast.records.search.search_index import searched
 from holdfast.records.search.search_words import search_terms
-from holdfast.records.transaction import current, session_of
+from holdfast.records.transactions.row_lock import check_row_lock
+from holdfast.records.transactions.transaction import current, session_of
 from holdfast.records.value_reads import ValueReads
 
 if TYPE_CHECKING:

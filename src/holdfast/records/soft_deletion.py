@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from holdfast.errors import ForeignKeyError
 from holdfast.records.driver import Select, StoreCapability, Update
-from holdfast.records.hooked_writes import hooked_writes, update_as
-from holdfast.records.model import model_of
-from holdfast.records.operands import Column
-from holdfast.records.query import (
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import (
     Compare,
     In,
     Increment,
@@ -25,9 +24,10 @@ from holdfast.records.query import (
     SetTo,
     all_of,
 )
-from holdfast.records.row_key import has_key, has_key_among, key_order
-from holdfast.records.row_lock import lock_of
-from holdfast.records.transaction import current, session_of
+from holdfast.records.hooked_writes import hooked_writes, update_as
+from holdfast.records.rows.row_key import has_key, has_key_among, key_order
+from holdfast.records.transactions.row_lock import lock_of
+from holdfast.records.transactions.transaction import current, session_of
 from holdfast.records.write_hook import WriteVerb
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.records.driver import RowLock, Session
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Change, Predicate
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.query import Change, Predicate
     from holdfast.records.store import Store
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 T = TypeVar("T")

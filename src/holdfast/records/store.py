@@ -18,7 +18,6 @@ from holdfast.errors import (
 )
 from holdfast.health import Health, probed
 from holdfast.opening import Opening
-from holdfast.records.affinity import Affinity
 from holdfast.records.driver import (
     Isolation,
     SchemaHolder,
@@ -26,19 +25,25 @@ from holdfast.records.driver import (
     TimeTeller,
     TransactionOptions,
 )
+from holdfast.records.entities.sequences import sequences_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import SetTo, everything
 from holdfast.records.hooked_writes import HookedModels
 from holdfast.records.links import Links
 from holdfast.records.model_set import dependents_first, listed, models_of
 from holdfast.records.notifications import Notifications, check_notification
-from holdfast.records.operands import Column
-from holdfast.records.query import SetTo, everything
 from holdfast.records.repository import Repository
+from holdfast.records.rows.server_values import check_texts
 from holdfast.records.schema_diff import checked_verify, verify_schema
 from holdfast.records.search.search_build import build_search
-from holdfast.records.sequences import sequences_of
-from holdfast.records.server_values import check_texts
 from holdfast.records.soft_deletion import SoftDeletion
-from holdfast.records.transaction import Savepoint, Transaction, TransactionCounts, current
+from holdfast.records.transactions.affinity import Affinity
+from holdfast.records.transactions.transaction import (
+    Savepoint,
+    Transaction,
+    TransactionCounts,
+    current,
+)
 from holdfast.records.write_hook import StoreEvent
 from holdfast.stats import OperationOptions, OperationRecorder, Stats
 from holdfast.tracing import database_spans
@@ -49,9 +54,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.records.driver import Driver, Notifier
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.entities.relation import Many
     from holdfast.records.notifications import Heard
-    from holdfast.records.relation import Many
     from holdfast.records.schema_diff import Verify
     from holdfast.records.write_hook import WriteHook
 

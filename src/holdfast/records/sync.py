@@ -19,7 +19,7 @@ from holdfast.records.links import Links as AsyncLinks
 from holdfast.records.repository import Repository as AsyncRepository
 from holdfast.records.repository_reads import RepositoryReads as AsyncReads
 from holdfast.records.store import Store as AsyncStore
-from holdfast.records.transaction import Transaction as AsyncTransaction
+from holdfast.records.transactions.transaction import Transaction as AsyncTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
         ValueArgument,
     )
     from holdfast.records.driver import Isolation, Notifier, StoreCapability
+    from holdfast.records.entities.relation import Many
     from holdfast.records.options import StoreOptions
-    from holdfast.records.relation import Many
-    from holdfast.records.result_rows import PydanticModel
+    from holdfast.records.rows.result_rows import PydanticModel
     from holdfast.records.schema_diff import Verify
-    from holdfast.records.transaction import Savepoint as AsyncSavepoint
+    from holdfast.records.transactions.transaction import Savepoint as AsyncSavepoint
     from holdfast.records.write_hook import WriteHook
     from holdfast.stats import Stats
 

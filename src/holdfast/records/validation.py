@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar, assert_never, cast
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
-from holdfast.records.expression import Expression
-from holdfast.records.field import Field
-from holdfast.records.group_aggregate import GroupAggregate
-from holdfast.records.model import Model, model_of
-from holdfast.records.operands import (
+from holdfast.records.entities.field import Field
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.expressions.expression import Expression
+from holdfast.records.expressions.group_aggregate import GroupAggregate
+from holdfast.records.expressions.operands import (
     Aggregate,
     Column,
     Join,
@@ -21,7 +21,7 @@ from holdfast.records.operands import (
     Start,
     ValueColumn,
 )
-from holdfast.records.query import (
+from holdfast.records.expressions.query import (
     CHANGES,
     MOST_EDITS,
     Change,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 T = TypeVar("T")

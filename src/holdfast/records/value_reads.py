@@ -10,8 +10,8 @@ from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records import validation
 from holdfast.records.driver import Select
 from holdfast.records.grouping import Grouping, aggregate_query, distinct_query
-from holdfast.records.hydration import loaded
-from holdfast.records.result_rows import maker_of
+from holdfast.records.rows.hydration import loaded
+from holdfast.records.rows.result_rows import maker_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         ValueArgument,
     )
     from holdfast.records.driver import Session, Values
-    from holdfast.records.model import Model as EntityModel
-    from holdfast.records.result_rows import PydanticModel
+    from holdfast.records.entities.model import Model as EntityModel
+    from holdfast.records.rows.result_rows import PydanticModel
 
 E = TypeVar("E")
 A = TypeVar("A")

@@ -11,7 +11,7 @@ from holdfast.records.driver import ChangeRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
     from holdfast.records.store import Store
 
 

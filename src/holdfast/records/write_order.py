@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
 from holdfast.errors import DuplicateError, ForeignKeyError
-from holdfast.records.model import model_of
-from holdfast.records.row_rules import folded, identities
+from holdfast.records.entities.model import model_of
+from holdfast.records.rows.row_rules import folded, identities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from holdfast.errors import ConflictError
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 T = TypeVar("T")

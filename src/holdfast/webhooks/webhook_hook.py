@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from holdfast.records import RowChange, Store, StoreEvent
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 TASK = "webhook.deliver"
 BODY_BYTES = 64 * 1024

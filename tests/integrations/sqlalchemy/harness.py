@@ -7,7 +7,7 @@ from sqlalchemy.orm import make_transient_to_detached
 from holdfast.records import BatchResult, Page, Repository, Store, StoreCapability, Upserted
 from holdfast.records.conformance import KeepingHarness, StoreHarness
 from holdfast.records.connect import driver_at
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from holdfast.records.store import opening
 from integrations.sqlalchemy import saying
 from integrations.sqlalchemy.twins import TWINS

@@ -9,11 +9,12 @@ from sqlalchemy.orm import RelationshipProperty, selectinload
 from sqlalchemy.sql import operators
 
 from holdfast.integrations.sqlalchemy import field_of, relation_of
-from holdfast.records.expression import Expression
-from holdfast.records.field import Field
-from holdfast.records.group_aggregate import GroupAggregate
-from holdfast.records.model import model_of
-from holdfast.records.operands import (
+from holdfast.records.entities.field import Field
+from holdfast.records.entities.model import model_of
+from holdfast.records.entities.relation import ALL_ROWS, Relation
+from holdfast.records.expressions.expression import Expression
+from holdfast.records.expressions.group_aggregate import GroupAggregate
+from holdfast.records.expressions.operands import (
     Aggregate,
     Column,
     Path,
@@ -21,7 +22,7 @@ from holdfast.records.operands import (
     RelatedColumn,
     Truncated,
 )
-from holdfast.records.query import (
+from holdfast.records.expressions.query import (
     And,
     Compare,
     CompareOperands,
@@ -44,8 +45,7 @@ from holdfast.records.query import (
     SetTo,
     Subquery,
 )
-from holdfast.records.related_field import RelatedField
-from holdfast.records.relation import ALL_ROWS, Relation
+from holdfast.records.expressions.related_field import RelatedField
 from integrations.sqlalchemy.twins import THROUGH, TWINS
 
 BY_NAME = {twin.__name__: twin for twin in TWINS.values()}

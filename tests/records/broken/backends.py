@@ -14,10 +14,9 @@ from functools import reduce
 
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
 from holdfast.records.driver import Select, Update
-from holdfast.records.hydration import from_rows
-from holdfast.records.joins import local_field
-from holdfast.records.json_edit import EditAction, edited
-from holdfast.records.operands import (
+from holdfast.records.entities.joins import local_field
+from holdfast.records.entities.table_names import without_schema
+from holdfast.records.expressions.operands import (
     Calculation,
     Column,
     Path,
@@ -25,7 +24,7 @@ from holdfast.records.operands import (
     RelatedColumn,
     Truncated,
 )
-from holdfast.records.query import (
+from holdfast.records.expressions.query import (
     And,
     Compare,
     CompareOperands,
@@ -48,9 +47,10 @@ from holdfast.records.query import (
     SetBy,
     SetTo,
 )
-from holdfast.records.row_key import has_key, key_order
-from holdfast.records.table_names import without_schema
-from holdfast.records.value import Kind
+from holdfast.records.rows.hydration import from_rows
+from holdfast.records.rows.row_key import has_key, key_order
+from holdfast.records.values.json_edit import EditAction, edited
+from holdfast.records.values.value import Kind
 from records.simple_backend import Shelf, ShelfDriver
 
 

@@ -15,7 +15,7 @@ from dynamodb_servers import REGION, endpoint_of, store_url
 from holdfast import Entity, Field, created_at, field, key, uuid7, version
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.records.drivers.dynamodb.table_index import indexes_of
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from holdfast.sync import open_store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -15,7 +15,7 @@ from holdfast import Entity, Field, field, key
 from holdfast.errors import InvalidValueError, StoredValueError
 from holdfast.records.drivers.dynamodb.attribute_codec import decoder, encoder, sortable_text
 from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM, item_size
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from holdfast.sync import open_store
 
 

@@ -9,7 +9,7 @@ from holdfast.records import driver
 from holdfast.records.conformance.sample_entities import Setting, entities_for
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown, refuse_unknown_model
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 
 ENTITIES = entities_for(frozenset(StoreCapability) - {StoreCapability.SEQUENCES})
 

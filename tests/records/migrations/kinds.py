@@ -2,7 +2,7 @@
 
 from holdfast import Entity
 from holdfast.records.conformance import sample_entities
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 
 EVERY_KIND = [
     each

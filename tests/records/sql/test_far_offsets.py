@@ -8,7 +8,7 @@ from holdfast.records.drivers.sql import read_statements
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.store_statements import StoreStatements
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 from servers import connected, execute
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ import pytest
 
 import holdfast
 from holdfast import Entity, Field, field, key
-from holdfast.records.evaluate import fits
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
+from holdfast.records.rows.evaluate import fits
 from holdfast.sync import open_store
 
 SEED = int(os.environ.get("HOLDFAST_TEST_SEED", "20261129"))

@@ -31,7 +31,7 @@ from holdfast.integrations.sqlalchemy import execute as execute_in
 from holdfast.records.drivers.sql.case_folding import every_character
 from holdfast.records.drivers.sql.mysql_connection import MARIADB, MYSQL
 from holdfast.records.migrations.sync import Migrations
-from holdfast.records.text import fold_case
+from holdfast.records.values.text import fold_case
 from records.sql import hostile_server
 from records.sql.hostile_server import HostileServer
 from records.sql.notes import ENTITIES, Counter, reach

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.integrations.sqlalchemy.relationships import relations_by_columns, wanted_relations
 from holdfast.integrations.sqlalchemy.translator import ExpressionTranslator
-from holdfast.records.model import model_of
-from holdfast.records.operands import Column
-from holdfast.records.query import Change, SetTo
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import Change, SetTo
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from sqlalchemy import orm
 
     from holdfast.integrations.sqlalchemy.column_defaults import Defaults
-    from holdfast.records.field import Field
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Aggregate
-    from holdfast.records.query import Order, Predicate
-    from holdfast.records.relation import Relation
+    from holdfast.records.entities.field import Field
+    from holdfast.records.entities.relation import Relation
+    from holdfast.records.expressions.operands import Aggregate
+    from holdfast.records.expressions.query import Order, Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 class MappedArguments:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError
 from holdfast.integrations.sqlalchemy.argument_translator import MappedArguments
-from holdfast.records.model import Model
+from holdfast.records.entities.model import Model
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
     from sqlalchemy.sql._typing import _ColumnExpressionArgument
 
-    from holdfast.records.field import Field
-    from holdfast.records.relation import Many, One
+    from holdfast.records.entities.field import Field
+    from holdfast.records.entities.relation import Many, One
 
 T = TypeVar("T")
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sqlalchemy.sql import elements, functions
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.server_default import ServerDefault, TextDefault
-from holdfast.records.text import ValueRejected
-from holdfast.records.value import Kind
+from holdfast.records.entities.server_default import ServerDefault, TextDefault
+from holdfast.records.values.text import ValueRejected
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 Maker: TypeAlias = "Callable[[datetime], object]"
 """Makes a value; it is given the time of writing."""

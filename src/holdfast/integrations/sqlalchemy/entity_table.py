@@ -15,9 +15,9 @@ from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.schema_inspection import place_of
-from holdfast.records.model import model_of
-from holdfast.records.table_names import stored_name
-from holdfast.records.value import Kind
+from holdfast.records.entities.model import model_of
+from holdfast.records.entities.table_names import stored_name
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Codec, Dialect
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 _DIALECTS: dict[str, Callable[[], Dialect]] = {
     "sqlite": SQLiteDialect,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from sqlalchemy import orm
 
     from holdfast.integrations.sqlalchemy.column_defaults import Defaults
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.relation import Relation
+    from holdfast.records.entities.relation import Relation
+    from holdfast.records.values.field_spec import FieldSpec
 
 _STATE = "_sa_instance_state"
 

@@ -16,16 +16,16 @@ from holdfast.integrations.sqlalchemy.column_defaults import defaults_of, left_t
 from holdfast.integrations.sqlalchemy.instance_adapter import MappedInstances
 from holdfast.integrations.sqlalchemy.mapped_column_types import column_type
 from holdfast.integrations.sqlalchemy.relationships import relations_of
-from holdfast.records.class_adapter import ClassAdapter
-from holdfast.records.field_spec import Declaration, FieldSpec, Reference
-from holdfast.records.identifiers import check_mapped
-from holdfast.records.model import Model, model_of
-from holdfast.records.value import Kind
+from holdfast.records.entities.class_adapter import ClassAdapter
+from holdfast.records.entities.identifiers import check_mapped
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.values.field_spec import Declaration, FieldSpec, Reference
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.records.field_spec import OnDelete, Role
+    from holdfast.records.values.field_spec import OnDelete, Role
 
 E = TypeVar("E")
 

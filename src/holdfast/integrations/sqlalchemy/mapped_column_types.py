@@ -13,8 +13,8 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.sqltypes import _AbstractInterval as AbstractInterval  # its only name
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.text import ValueRejected
-from holdfast.records.value import Bounds, Kind, ValueType, value_type
+from holdfast.records.values.text import ValueRejected
+from holdfast.records.values.value import Bounds, Kind, ValueType, value_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ from sqlalchemy.orm.strategy_options import _AbstractLoad as AbstractLoad  # its
 from sqlalchemy.sql import operators
 
 from holdfast.errors import ConfigurationError, InvalidQueryError, UntranslatableError
-from holdfast.records.link_entity import LinkPath
-from holdfast.records.link_resolution import link_ends
-from holdfast.records.model import Model, model_of
-from holdfast.records.relation import Many, One, Relation
+from holdfast.records.entities.link_entity import LinkPath
+from holdfast.records.entities.link_resolution import link_ends
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.entities.relation import Many, One, Relation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

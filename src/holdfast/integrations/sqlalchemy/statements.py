@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import Session
 
-    from holdfast.records.transaction import Transaction
+    from holdfast.records.transactions.transaction import Transaction
 
 T = TypeVar("T")
 

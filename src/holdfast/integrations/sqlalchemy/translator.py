@@ -10,12 +10,12 @@ from sqlalchemy.sql import elements, functions, operators
 
 from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.integrations.sqlalchemy.like_patterns import literal_of
-from holdfast.records.field import Field, count
-from holdfast.records.group_aggregate import aggregate_over
-from holdfast.records.json_path import JsonPath
-from holdfast.records.model import model_of
-from holdfast.records.operands import Aggregate
-from holdfast.records.query import (
+from holdfast.records.entities.field import Field, count
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.group_aggregate import aggregate_over
+from holdfast.records.expressions.json_path import JsonPath
+from holdfast.records.expressions.operands import Aggregate
+from holdfast.records.expressions.query import (
     CHANGES,
     Change,
     Everything,
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from holdfast.integrations.sqlalchemy.relationships import ByColumns
-    from holdfast.records.aggregate_values import AggregateFunction
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Column
-    from holdfast.records.relation import Relation
+    from holdfast.records.entities.relation import Relation
+    from holdfast.records.expressions.operands import Column
+    from holdfast.records.values.aggregate_values import AggregateFunction
+    from holdfast.records.values.field_spec import FieldSpec
 
 Operand = Field[Any] | JsonPath
 

@@ -11,7 +11,7 @@ from holdfast.errors import DuplicateError, InvalidQueryError, InvalidValueError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.lab import same
 from holdfast.records.conformance.sample_entities import Author, Level, Setting, Specimen, Tally
-from holdfast.records.field import count
+from holdfast.records.entities.field import count
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab

@@ -17,8 +17,8 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Setting, Tally
 from holdfast.records.conformance.transaction_cases import SAVEPOINTS, TRANSACTIONS, Oops
 from holdfast.records.driver import StoreCapability
-from holdfast.records.query import everything
-from holdfast.records.transaction import Transaction
+from holdfast.records.expressions.query import everything
+from holdfast.records.transactions.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator

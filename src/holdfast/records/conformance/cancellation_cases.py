@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Setting, Tally
 from holdfast.records.driver import StoreCapability
-from holdfast.records.query import everything
-from holdfast.records.transaction import Transaction
+from holdfast.records.expressions.query import everything
+from holdfast.records.transactions.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator

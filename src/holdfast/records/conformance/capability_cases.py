@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.class_adapter import ArgumentTranslator, ClassAdapter, InstanceAdapter
 from holdfast.records.conformance.case import Case, case
 from holdfast.records.conformance.sample_entities import (
     MOMENT,
@@ -18,15 +17,20 @@ from holdfast.records.conformance.sample_entities import (
     Specimen,
     Tally,
 )
-from holdfast.records.declaration import key as declared_key
 from holdfast.records.driver import StoreCapability
-from holdfast.records.entity import Entity
-from holdfast.records.field import Field, count
-from holdfast.records.field_spec import Declaration, FieldSpec
-from holdfast.records.model import Model
-from holdfast.records.query import everything
+from holdfast.records.entities.class_adapter import (
+    ArgumentTranslator,
+    ClassAdapter,
+    InstanceAdapter,
+)
+from holdfast.records.entities.declaration import key as declared_key
+from holdfast.records.entities.entity import Entity
+from holdfast.records.entities.field import Field, count
+from holdfast.records.entities.model import Model
+from holdfast.records.expressions.query import everything
 from holdfast.records.store import Store
-from holdfast.records.value import Bounds, value_type
+from holdfast.records.values.field_spec import Declaration, FieldSpec
+from holdfast.records.values.value import Bounds, value_type
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab

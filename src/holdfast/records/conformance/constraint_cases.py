@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.query import Change
+    from holdfast.records.expressions.query import Change
 
     Write: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -49,6 +49,22 @@ async def a_field_keeps_to_its_bounds_in_every_write(lab: Lab) -> None:
 
 def _more_urgent() -> list[Change]:
     return [Ticket.priority.increment(5)]
+
+
+@case("ERR-2", "CONSTRAINT-1", "UNIQUE-1")
+async def rows_that_break_different_rules_are_refused_by_one_of_them(lab: Lab) -> None:
+    tickets = lab.repository(Ticket)
+    await tickets.add_many(
+        [Ticket(id=1, name="a"), Ticket(id=2, name="b", priority=10), Ticket(id=3, name="taken")]
+    )
+    changes = [Ticket.name.to("taken"), Ticket.priority.increment(1)]
+    async with lab.unchanged():
+        try:
+            await tickets.update_where(Ticket.id < 3, changes=changes)
+        except (DuplicateError, InvalidValueError) as error:
+            assert error.entity == "Ticket"
+        else:
+            raise AssertionError("neither the taken name nor the priority of 11 was refused")
 
 
 @case("CONSTRAINT-2")

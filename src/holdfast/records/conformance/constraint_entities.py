@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from holdfast.records.declaration import (
+from holdfast.records.entities.declaration import (
     check,
     created_at,
     deleted_at,
@@ -18,14 +18,14 @@ from holdfast.records.declaration import (
     updated_at,
     version,
 )
-from holdfast.records.entity import Entity
-from holdfast.records.field import Field
-from holdfast.records.relation import Many, One, many, one
+from holdfast.records.entities.entity import Entity
+from holdfast.records.entities.field import Field
+from holdfast.records.entities.relation import Many, One, many, one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.constraint import Constraint
+    from holdfast.records.entities.constraint import Constraint
 
 
 class Ticket(Entity, table="conformance_tickets"):

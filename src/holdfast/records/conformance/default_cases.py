@@ -15,12 +15,12 @@ from holdfast.errors import (
 )
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import MOMENT, Delivery, Parcel
-from holdfast.records.declaration import field
-from holdfast.records.declaration import key as declared_key
 from holdfast.records.driver import StoreCapability
-from holdfast.records.entity import Entity
-from holdfast.records.field import Field
-from holdfast.records.server_default import server_text
+from holdfast.records.entities.declaration import field
+from holdfast.records.entities.declaration import key as declared_key
+from holdfast.records.entities.entity import Entity
+from holdfast.records.entities.field import Field
+from holdfast.records.entities.server_default import server_text
 from holdfast.records.store import Store
 
 if TYPE_CHECKING:

@@ -23,15 +23,15 @@ from holdfast.records.conformance.sample_entities import (
     Tally,
 )
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expression_functions import coalesce, length, lower
-from holdfast.records.field import count, subquery
+from holdfast.records.entities.field import count, subquery
+from holdfast.records.expressions.expression_functions import coalesce, length, lower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.expression import Expression
-    from holdfast.records.query import Predicate
+    from holdfast.records.expressions.expression import Expression
+    from holdfast.records.expressions.query import Predicate
     from holdfast.records.repository import Repository
 
 MANY = 10

@@ -10,7 +10,7 @@ from holdfast.errors import InvalidQueryError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import MOMENT, Author, Specimen, Tally
 from holdfast.records.driver import StoreCapability
-from holdfast.records.field import count
+from holdfast.records.entities.field import count
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab

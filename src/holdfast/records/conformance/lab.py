@@ -15,7 +15,7 @@ from holdfast.errors import HoldfastError
 from holdfast.records.conformance.sample_entities import entities_for
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
-from holdfast.records.model import model_of
+from holdfast.records.entities.model import model_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

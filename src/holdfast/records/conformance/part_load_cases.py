@@ -12,7 +12,7 @@ from holdfast.records.driver import StoreCapability
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.relation import Many
+    from holdfast.records.entities.relation import Many
 
 _STAFF = (
     (1, None, None, "a"),

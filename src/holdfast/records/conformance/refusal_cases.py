@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from holdfast.errors import ConfigurationError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Setting
-from holdfast.records.declaration import key
-from holdfast.records.entity import Entity
-from holdfast.records.field import Field
+from holdfast.records.entities.declaration import key
+from holdfast.records.entities.entity import Entity
+from holdfast.records.entities.field import Field
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab

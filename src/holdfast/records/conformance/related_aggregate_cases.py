@@ -11,11 +11,11 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Member, Note
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
-from holdfast.records.field import count
+from holdfast.records.entities.field import count
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.query import Order, Predicate
+    from holdfast.records.expressions.query import Order, Predicate
 
 NUMBERED = (StoreCapability.GENERATED_KEYS,)
 _LARGE = 2**62

@@ -9,12 +9,12 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Note, Tally
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
-from holdfast.records.query import everything
+from holdfast.records.expressions.query import everything
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.relation import Relation
+    from holdfast.records.entities.relation import Relation
 
 NUMBERED = (StoreCapability.GENERATED_KEYS,)
 

@@ -11,7 +11,8 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel
 
 from holdfast.records.conformance.constraint_entities import CONSTRAINED
-from holdfast.records.declaration import (
+from holdfast.records.driver import StoreCapability
+from holdfast.records.entities.declaration import (
     created_at,
     field,
     generated_key,
@@ -20,11 +21,10 @@ from holdfast.records.declaration import (
     updated_at,
     version,
 )
-from holdfast.records.driver import StoreCapability
-from holdfast.records.entity import Entity
-from holdfast.records.field import Field
-from holdfast.records.relation import Many, One, many, one
-from holdfast.records.server_default import server_default, server_now, server_sequence
+from holdfast.records.entities.entity import Entity
+from holdfast.records.entities.field import Field
+from holdfast.records.entities.relation import Many, One, many, one
+from holdfast.records.entities.server_default import server_default, server_now, server_sequence
 from holdfast.uuid7 import uuid7
 
 

@@ -9,7 +9,7 @@ from holdfast.errors import InvalidCursorError, InvalidQueryError, StaleVersionE
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Article, Setting
 from holdfast.records.driver import StoreCapability
-from holdfast.records.search.search_index import text_matches
+from holdfast.records.entities.search_index import text_matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

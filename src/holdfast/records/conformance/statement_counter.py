@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from holdfast.records.driver import Driver, DriverTransaction, Session, TransactionOptions
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
     from holdfast.records.store import Store
 
 _READS = frozenset({"get", "find", "find_batch", "find_behind", "values", "aggregate"})

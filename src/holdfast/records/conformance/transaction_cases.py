@@ -9,8 +9,8 @@ from holdfast.errors import DuplicateError, StaleVersionError, TransactionError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Setting, Tally
 from holdfast.records.driver import StoreCapability
-from holdfast.records.query import everything
-from holdfast.records.transaction import Transaction
+from holdfast.records.expressions.query import everything
+from holdfast.records.transactions.transaction import Transaction
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab

@@ -25,7 +25,7 @@ from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.field import Field
+    from holdfast.records.entities.field import Field
 
 MOST, LEAST = 2**63 - 1, -(2**63)
 EDGES: dict[str, tuple[object, ...]] = {

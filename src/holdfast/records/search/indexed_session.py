@@ -10,22 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from holdfast.records.driver import Select, Update
-from holdfast.records.operands import Column
-from holdfast.records.own_transaction import in_own_transaction
-from holdfast.records.query import In, Order, SetTo
-from holdfast.records.row_lock import lock_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import In, Order, SetTo
 from holdfast.records.search.search_words import document_of
-from holdfast.records.transaction import current, session_of
+from holdfast.records.transactions.own_transaction import in_own_transaction
+from holdfast.records.transactions.row_lock import lock_of
+from holdfast.records.transactions.transaction import current, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from holdfast.errors import ConflictError
     from holdfast.records.driver import AggregateQuery, RowLock, Session, Values
-    from holdfast.records.model import Model, Row
-    from holdfast.records.operands import ValueColumn
-    from holdfast.records.query import Change, Predicate
-    from holdfast.records.search.search_index import SearchIndex
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.entities.search_index import SearchIndex
+    from holdfast.records.expressions.operands import ValueColumn
+    from holdfast.records.expressions.query import Change, Predicate
     from holdfast.records.store import Store
 
 E = TypeVar("E")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.records.driver import Select, StoreCapability, WordIndexer
-from holdfast.records.operands import Column
-from holdfast.records.query import (
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import (
     Compare,
     In,
     IsNull,
@@ -17,12 +17,12 @@ from holdfast.records.query import (
     all_of,
     everything,
 )
-from holdfast.records.row_lock import lock_of
 from holdfast.records.search.indexed_session import document_rows, plain_session
+from holdfast.records.transactions.row_lock import lock_of
 
 if TYPE_CHECKING:
-    from holdfast.records.model import Model
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.query import Predicate
     from holdfast.records.store import Store
 
 _BATCH = 500

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from unicodedata import category, normalize
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.text import fold_case
+from holdfast.records.values.text import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from holdfast.records.drivers.dynamodb.filter_expression import ExpressionNames, is_compiled
-from holdfast.records.evaluate import compares
-from holdfast.records.operands import Column
-from holdfast.records.query import (
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import (
     After,
     Compare,
     Everything,
@@ -23,17 +22,18 @@ from holdfast.records.query import (
     columns_of,
     parts_of,
 )
+from holdfast.records.rows.evaluate import compares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.table_index import IndexAttribute, TableIndex
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model
     from holdfast.records.query_plan import Access
+    from holdfast.records.values.field_spec import FieldSpec
 
 _SIGNS = {Operator.LT: "<", Operator.LE: "<=", Operator.GT: ">", Operator.GE: ">="}
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import orjson
 
-from holdfast.records.value import EXACT, Kind
+from holdfast.records.values.value import EXACT, Kind
 from holdfast.time_text import read_datetime, read_time
 from holdfast.uuid7 import uuid_from_int
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 AttributeValue: TypeAlias = dict[str, object]
 """One value as it is sent: its type's letter, and the value."""

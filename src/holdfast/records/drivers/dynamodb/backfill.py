@@ -30,11 +30,11 @@ from holdfast.records.drivers.dynamodb.table_layout import counter_name, target_
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import AttributeValue, Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import StoredRow, TableLayout
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.values.field_spec import FieldSpec
 
 _ATTEMPTS = 20
 _PARTS = "parts"

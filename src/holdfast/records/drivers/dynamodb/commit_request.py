@@ -31,16 +31,16 @@ from holdfast.records.drivers.dynamodb.unit_of_work import (
     said,
     too_many,
 )
-from holdfast.records.row_rules import duplicate
+from holdfast.records.rows.row_rules import duplicate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.values.field_spec import FieldSpec
 
 _MOST_BYTES = 4 * 1024 * 1024
 _SINGLE = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}

@@ -38,7 +38,7 @@ from holdfast.records.drivers.dynamodb.unknown_parts import (
     refuse_shared_targets,
     refuse_unknown_model,
 )
-from holdfast.records.table_names import in_schema, stored_names
+from holdfast.records.entities.table_names import in_schema, stored_names
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from holdfast.offload import Lock, Offload
     from holdfast.records.driver import Select, TransactionOptions
     from holdfast.records.drivers.dynamodb.dynamodb_address import DynamoDBAddress
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
     from holdfast.records.query_plan import QueryPlan
 
 E = TypeVar("E")

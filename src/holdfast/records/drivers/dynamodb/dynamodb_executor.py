@@ -11,12 +11,12 @@ from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.table_layout import target_of
 from holdfast.records.drivers.dynamodb.unit_of_work import Clash, marks, said
 from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown
-from holdfast.records.evaluate import changed, reader
-from holdfast.records.grouped_rows import grouped
-from holdfast.records.json_values import copy_json
-from holdfast.records.operands import Aggregate
-from holdfast.records.row_rules import check_row, duplicate, unique_values
-from holdfast.records.value import Kind
+from holdfast.records.expressions.operands import Aggregate
+from holdfast.records.rows.evaluate import changed, reader
+from holdfast.records.rows.grouped_rows import grouped
+from holdfast.records.rows.row_rules import check_row, duplicate, unique_values
+from holdfast.records.values.json_values import copy_json
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
-    from holdfast.records.operands import ValueColumn
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.operands import ValueColumn
+    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -24,10 +24,10 @@ from holdfast.records.drivers.dynamodb.native_writes import (
 from holdfast.records.drivers.dynamodb.numbering import numbered
 from holdfast.records.drivers.dynamodb.row_batches import find_batch, find_behind
 from holdfast.records.drivers.dynamodb.unit_of_work import Clash, UnitOfWork, too_many
-from holdfast.records.query import all_of
-from holdfast.records.row_key import has_key
-from holdfast.records.row_rules import duplicate
-from holdfast.records.session import VerbSession
+from holdfast.records.expressions.query import all_of
+from holdfast.records.rows.row_key import has_key
+from holdfast.records.rows.row_rules import duplicate
+from holdfast.records.transactions.session import VerbSession
 from holdfast.records.write_order import at_its_place
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from holdfast.records.driver import Select, Taking
     from holdfast.records.drivers.dynamodb.clash_retries import ClashRetries
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.query import Predicate
 
 E = TypeVar("E")
 T = TypeVar("T")

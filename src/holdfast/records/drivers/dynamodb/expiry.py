@@ -11,8 +11,8 @@ import math
 from typing import TYPE_CHECKING, cast
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.model import model_of
-from holdfast.records.value import Kind
+from holdfast.records.entities.model import model_of
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.dynamodb.attribute_codec import AttributeValue
     from holdfast.records.drivers.dynamodb.dynamodb_service import DynamoDBService
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
     from holdfast.records.options import ExpiryField
+    from holdfast.records.values.field_spec import FieldSpec
 
 EXPIRES = "~expires"
 """The attribute that the service goes by: seconds since 1970."""

@@ -9,10 +9,10 @@ from holdfast.records.drivers.dynamodb.access_path import AccessPath, access_pat
 from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM
 from holdfast.records.drivers.dynamodb.row_finder import followed
 from holdfast.records.drivers.dynamodb.table_requests import describe
-from holdfast.records.model import model_of
-from holdfast.records.query import parts_of
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.query import parts_of
 from holdfast.records.query_plan import QueryPlan
-from holdfast.records.row_key import has_key
+from holdfast.records.rows.row_key import has_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.records.driver import Select
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
     from holdfast.records.options import DynamoDBOptions
 
 _UNIT = 4096  # bytes that a read unit reads consistently; twice that where it may lag

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never, cast
 
 from holdfast.records.drivers.dynamodb.attribute_codec import encoder, float_bytes, is_number
-from holdfast.records.operands import Column, Operand
-from holdfast.records.query import (
+from holdfast.records.expressions.operands import Column, Operand
+from holdfast.records.expressions.query import (
     And,
     Compare,
     In,
@@ -23,11 +23,11 @@ from holdfast.records.query import (
     Predicate,
     node,
 )
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from holdfast.records.drivers.dynamodb.attribute_codec import AttributeValue, Item
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 _MOST_IN = 100
 _LONGEST = 3500  # of the 4096 bytes that an expression may have

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 import orjson
 
 from holdfast.records.drivers.dynamodb.attribute_codec import sortable_text
-from holdfast.records.row_rules import unique_values
+from holdfast.records.rows.row_rules import unique_values
 
 if TYPE_CHECKING:
-    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model, Row
 
 GUARDS_TABLE = "holdfast_guards"
 GUARDS_KEY = "key"

@@ -10,8 +10,8 @@ from holdfast.records.drivers.dynamodb.access_path import AccessPath, IndexRange
 from holdfast.records.drivers.dynamodb.filter_expression import ExpressionNames, compiled
 from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY, guard_key, guard_owner
 from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
-from holdfast.records.operands import Column
-from holdfast.records.query import Compare, In, Operator, parts_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import Compare, In, Operator, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.dynamodb_service import DynamoDBAnswer, DynamoDBService
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.query import Predicate
     from holdfast.records.options import DynamoDBOptions
-    from holdfast.records.query import Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
 
 
 async def numbered(reader: ItemReader, model: Model[object], rows: Sequence[Row]) -> Sequence[Row]:

@@ -10,7 +10,7 @@ from holdfast.errors import InvalidCursorError
 from holdfast.records.drivers.dynamodb.access_path import access_path
 from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown
-from holdfast.records.evaluate import fits
+from holdfast.records.rows.evaluate import fits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader, PageRequest
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.query import Predicate
 
 E = TypeVar("E")
 

@@ -10,10 +10,9 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.driver import Select, StoreCapability
 from holdfast.records.drivers.dynamodb.access_path import AccessPath, access_path
 from holdfast.records.drivers.dynamodb.item_reader import NAME
-from holdfast.records.evaluate import first_of_groups, fits, sort
-from holdfast.records.joins import remote_field
-from holdfast.records.model import model_of
-from holdfast.records.operands import (
+from holdfast.records.entities.joins import remote_field
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.operands import (
     Aggregate,
     Column,
     Join,
@@ -22,7 +21,7 @@ from holdfast.records.operands import (
     SearchRank,
     starts_in,
 )
-from holdfast.records.query import (
+from holdfast.records.expressions.query import (
     Compare,
     Everything,
     In,
@@ -30,7 +29,8 @@ from holdfast.records.query import (
     all_of,
     columns_of,
 )
-from holdfast.records.row_key import values_asked_for
+from holdfast.records.rows.evaluate import first_of_groups, fits, sort
+from holdfast.records.rows.row_key import values_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
-    from holdfast.records.evaluate import Follow
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
-    from holdfast.records.operands import Operand
-    from holdfast.records.query import Predicate, Subquery
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.operands import Operand
+    from holdfast.records.expressions.query import Predicate, Subquery
+    from holdfast.records.rows.evaluate import Follow
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

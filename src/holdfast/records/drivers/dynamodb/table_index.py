@@ -20,15 +20,15 @@ from holdfast.records.drivers.dynamodb.attribute_codec import (
     sortable_text,
 )
 from holdfast.records.drivers.dynamodb.item_size import value_size
-from holdfast.records.query import Operator
-from holdfast.records.value import Kind
+from holdfast.records.expressions.query import Operator
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
     from holdfast.records.options import IndexForm
+    from holdfast.records.values.field_spec import FieldSpec
 
 LONGEST_SORTED = 1024
 """Bytes in the sort key of an index."""

@@ -36,22 +36,22 @@ from holdfast.records.drivers.dynamodb.table_index import (
     indexes_of,
     key_letter,
 )
-from holdfast.records.hydration import (
+from holdfast.records.entities.model import model_of
+from holdfast.records.rows.hydration import (
     NO_VALUE,
     converted,
     from_own_rows,
     from_rows,
     hydrator,
 )
-from holdfast.records.model import model_of
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
     from holdfast.records.options import IndexForm
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

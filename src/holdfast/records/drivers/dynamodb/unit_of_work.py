@@ -13,17 +13,17 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.dynamodb.guards import guard_key, guard_owner, guards_of
 from holdfast.records.drivers.dynamodb.item_reader import LARGEST_WRITE, NAME
 from holdfast.records.drivers.dynamodb.table_layout import StoredRow, counter_name, target_of
-from holdfast.records.row_rules import unique_values
+from holdfast.records.rows.row_rules import unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 Place: TypeAlias = "tuple[Model[object], object]"

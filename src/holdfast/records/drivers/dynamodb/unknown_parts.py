@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.dynamodb.item_reader import NAME
-from holdfast.records.model import model_of
-from holdfast.records.table_names import schema_of
+from holdfast.records.entities.model import model_of
+from holdfast.records.entities.table_names import schema_of
 
 if TYPE_CHECKING:
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 _KNOWN: dict[str, frozenset[str]] = {
     "Select": frozenset(

@@ -14,11 +14,11 @@ from holdfast.errors import TransactionError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.memory.executor import MemoryExecutor
 from holdfast.records.drivers.memory.layers import Layer, View
-from holdfast.records.sequences import sequence_place, sequences_of
-from holdfast.records.server_default import LEAST_NUMBER, MOST_NUMBER
-from holdfast.records.server_values import run_out
-from holdfast.records.session import VerbSession
-from holdfast.records.table_names import stored_names
+from holdfast.records.entities.sequences import sequence_place, sequences_of
+from holdfast.records.entities.server_default import LEAST_NUMBER, MOST_NUMBER
+from holdfast.records.entities.table_names import stored_names
+from holdfast.records.rows.server_values import run_out
+from holdfast.records.transactions.session import VerbSession
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from holdfast.offload import Lock
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.entities.server_default import SequenceDefault
     from holdfast.records.options import MemoryOptions
-    from holdfast.records.server_default import SequenceDefault
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 T = TypeVar("T")

@@ -9,28 +9,36 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from holdfast.errors import ConfigurationError, ConflictError, ForeignKeyError
 from holdfast.records.drivers.memory.index_walk import index_walk
 from holdfast.records.drivers.memory.layers import indexed_positions
-from holdfast.records.evaluate import changed, first_of_groups, fits, reader, sort
-from holdfast.records.grouped_rows import grouped
-from holdfast.records.hydration import copied_row, from_rows
-from holdfast.records.joins import remote_field
-from holdfast.records.json_values import copy_json
-from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column
-from holdfast.records.query import Compare, In, InRows, Operator, Predicate, all_of, parts_of
-from holdfast.records.row_key import key_asked_for
-from holdfast.records.row_rules import check_row, duplicate, unique_values
-from holdfast.records.value import Kind
+from holdfast.records.entities.joins import remote_field
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import (
+    Compare,
+    In,
+    InRows,
+    Operator,
+    Predicate,
+    all_of,
+    parts_of,
+)
+from holdfast.records.rows.evaluate import changed, first_of_groups, fits, reader, sort
+from holdfast.records.rows.grouped_rows import grouped
+from holdfast.records.rows.hydration import copied_row, from_rows
+from holdfast.records.rows.row_key import key_asked_for
+from holdfast.records.rows.row_rules import check_row, duplicate, unique_values
+from holdfast.records.values.json_values import copy_json
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holdfast.records.constraint import Unique
     from holdfast.records.driver import AggregateQuery, Select, Taking, Update, Values
     from holdfast.records.drivers.memory.layers import Layer, View
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Row
-    from holdfast.records.operands import Join, ValueColumn
-    from holdfast.records.query import Subquery
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Row
+    from holdfast.records.expressions.operands import Join, ValueColumn
+    from holdfast.records.expressions.query import Subquery
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from holdfast.records.drivers.memory.layers import Positions, indexed_positions, sortable
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry
-from holdfast.records.operands import Column
-from holdfast.records.query import After, And, Compare, Operator, Order, Predicate
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import After, And, Compare, Operator, Order, Predicate
 
 if TYPE_CHECKING:
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 
 @dataclass(frozen=True, slots=True)

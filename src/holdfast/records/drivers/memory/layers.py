@@ -9,14 +9,14 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry, SortedTuples
-from holdfast.records.row_rules import unique_values
+from holdfast.records.rows.row_rules import unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from holdfast.records.constraint import Unique
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 class _Absent(enum.Enum):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.records.operands import columns_in
-from holdfast.records.query import SetBy, SetFrom
+from holdfast.records.expressions.operands import columns_in
+from holdfast.records.expressions.query import SetBy, SetFrom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.query import Change
+    from holdfast.records.expressions.query import Change
 
 
 def in_turn(changes: Sequence[Change]) -> tuple[Change, ...] | None:

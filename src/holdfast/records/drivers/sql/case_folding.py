@@ -18,7 +18,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.statement import literal
-from holdfast.records.text import fold_case
+from holdfast.records.values.text import fold_case
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

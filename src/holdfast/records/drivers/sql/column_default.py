@@ -8,17 +8,17 @@ import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.constraint_ddl import literal_of
 from holdfast.records.drivers.sql.sequence_ddl import NUMBERS, next_number
-from holdfast.records.server_default import (
+from holdfast.records.entities.server_default import (
     ConstantDefault,
     SequenceDefault,
     TextDefault,
     TimeDefault,
 )
-from holdfast.records.table_names import in_schema
+from holdfast.records.entities.table_names import in_schema
 
 if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 def default_clause(spec: FieldSpec, dialect: Dialect, schema: str) -> sa.DefaultClause | None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from holdfast.records.aggregate_values import is_exact_sum
 from holdfast.records.drivers.sql.dialect import column_decoder
-from holdfast.records.operands import Aggregate, GroupValue, RelatedAggregate
-from holdfast.records.value import Kind
+from holdfast.records.expressions.operands import Aggregate, GroupValue, RelatedAggregate
+from holdfast.records.values.aggregate_values import is_exact_sum
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression
-    from holdfast.records.operands import Operand
+    from holdfast.records.expressions.operands import Operand
 
 
 def aggregate_in(operand: Operand) -> Aggregate | None:

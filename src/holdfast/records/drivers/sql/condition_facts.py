@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.records.operands import Column
-from holdfast.records.query import (
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import (
     Compare,
     In,
     InRows,
@@ -19,9 +19,9 @@ from holdfast.records.query import (
 )
 
 if TYPE_CHECKING:
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Operand
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Operand
+    from holdfast.records.expressions.query import Predicate
 
 E = TypeVar("E")
 

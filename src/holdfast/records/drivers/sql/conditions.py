@@ -21,8 +21,8 @@ from holdfast.records.drivers.sql.comparable_aggregates import (
 )
 from holdfast.records.drivers.sql.dialect import Place, inverse, is_false, joined
 from holdfast.records.drivers.sql.search_rank import rank_expression, rank_shape, rank_values
-from holdfast.records.joins import remote_field
-from holdfast.records.operands import (
+from holdfast.records.entities.joins import remote_field
+from holdfast.records.expressions.operands import (
     Aggregate,
     Calculation,
     Column,
@@ -36,7 +36,7 @@ from holdfast.records.operands import (
     may_be_null,
     parts_of_computed,
 )
-from holdfast.records.query import (
+from holdfast.records.expressions.query import (
     After,
     And,
     Compare,
@@ -57,8 +57,8 @@ from holdfast.records.query import (
     node,
     spelled_out,
 )
-from holdfast.records.text import fold_case
-from holdfast.records.value import Kind
+from holdfast.records.values.text import fold_case
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,9 +66,9 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape, Steps
     from holdfast.records.drivers.sql.joined_table import JoinedTable
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Join, Operand, RowFilter
-    from holdfast.records.query import Predicate
+    from holdfast.records.expressions.operands import Join, Operand, RowFilter
+    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 _MANY = 20

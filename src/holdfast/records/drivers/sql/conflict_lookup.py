@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import InvalidValueError
 from holdfast.records.driver import Select
-from holdfast.records.evaluate import changed
-from holdfast.records.model import model_of
-from holdfast.records.operands import Column
-from holdfast.records.query import EditJson, SetTo
-from holdfast.records.row_rules import broken_check, check_error, takes_part, unique_values
+from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import EditJson, SetTo
+from holdfast.records.rows.evaluate import changed
+from holdfast.records.rows.row_rules import broken_check, check_error, takes_part, unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.records.constraint import Unique
     from holdfast.records.driver import Update
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 _LOOKED_AT = 1_000  # rows of an update in which what is in its way is looked for

@@ -15,23 +15,23 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import Grouping
 
-from holdfast.records.constraint import Check, Unique, specs_of
 from holdfast.records.drivers.sql.conditions import ConditionBuilder
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.statement import Parameters, literal
-from holdfast.records.query import And, Compare, In, Not, Operator, Or, node
-from holdfast.records.table_names import in_schema, without_schema
-from holdfast.records.value import Kind
+from holdfast.records.entities.constraint import Check, Unique, specs_of
+from holdfast.records.entities.table_names import in_schema, without_schema
+from holdfast.records.expressions.query import And, Compare, In, Not, Operator, Or, node
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy.engine import Dialect as Compiler
 
-    from holdfast.records.constraint import Constraint
     from holdfast.records.drivers.sql.dialect import Dialect, Expression
-    from holdfast.records.model import Model
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.constraint import Constraint
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.query import Predicate
 
 E = TypeVar("E")
 

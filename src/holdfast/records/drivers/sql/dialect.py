@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import False_, True_
 
-from holdfast.records.aggregate_values import mean
-from holdfast.records.hydration import value_check
-from holdfast.records.value import Kind
+from holdfast.records.rows.hydration import value_check
+from holdfast.records.values.aggregate_values import mean
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.json_edit import JsonEdit
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate, Computed
-    from holdfast.records.query import Operator, Order, Part
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Aggregate, Computed
+    from holdfast.records.expressions.query import Operator, Order, Part
     from holdfast.records.search.search_words import SearchTerms
-    from holdfast.records.truncated_times import Unit
+    from holdfast.records.values.field_spec import FieldSpec
+    from holdfast.records.values.json_edit import JsonEdit
+    from holdfast.records.values.truncated_times import Unit
 
 E = TypeVar("E")
 

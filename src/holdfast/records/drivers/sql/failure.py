@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.errors import HoldfastError
     from holdfast.records.drivers.sql.server_address import ServerAddress
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 E = TypeVar("E")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.records.operands import RelatedAggregate
-from holdfast.records.query import (
+from holdfast.records.expressions.operands import RelatedAggregate
+from holdfast.records.expressions.query import (
     After,
     And,
     Compare,
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from holdfast.records.driver import AggregateQuery, Select
-    from holdfast.records.operands import Aggregate, Join, Operand, RowFilter
-    from holdfast.records.query import Predicate
+    from holdfast.records.expressions.operands import Aggregate, Join, Operand, RowFilter
+    from holdfast.records.expressions.query import Predicate
 
 E = TypeVar("E")
 

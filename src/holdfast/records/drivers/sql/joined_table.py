@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.joins import deleted_field, local_field, remote_field
-from holdfast.records.model import Model, model_of
-from holdfast.records.operands import Column, RelatedColumn, columns_in
+from holdfast.records.entities.joins import deleted_field, local_field, remote_field
+from holdfast.records.entities.model import Model, model_of
+from holdfast.records.expressions.operands import Column, RelatedColumn, columns_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.operands import Join, Operand, RelatedAggregate
-    from holdfast.records.query import Subquery
+    from holdfast.records.expressions.operands import Join, Operand, RelatedAggregate
+    from holdfast.records.expressions.query import Subquery
 
 _ALIAS = "holdfast related"  # a name that no table of an application is likely to have
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from holdfast.records.constraint import Unique
 from holdfast.records.drivers.sql.constraint_ddl import constraint_of
 from holdfast.records.drivers.sql.dialects.mariadb import LOWERED, MariaDBDialect, index_by_columns
 from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
@@ -21,6 +20,7 @@ from holdfast.records.drivers.sql.mysql_family_server import (
 )
 from holdfast.records.drivers.sql.sequence_ddl import creation as sequence_creation
 from holdfast.records.drivers.sql.sequence_ddl import quoted, sequences_in
+from holdfast.records.entities.constraint import Unique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.server_executor import Part
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
 
 E = TypeVar("E")
 

@@ -9,17 +9,17 @@ import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.statement import compiled, parameter
 from holdfast.records.drivers.sql.upsert import alike
-from holdfast.records.hydration import hydrator
-from holdfast.records.value import Kind
+from holdfast.records.rows.hydration import hydrator
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.sql.dialect import Codec, Dialect
     from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

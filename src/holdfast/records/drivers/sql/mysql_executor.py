@@ -18,7 +18,7 @@ from holdfast.records.drivers.sql.repeated_insert import repeated
 from holdfast.records.drivers.sql.returned_defaults import completed, read_back
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.upsert import alike
-from holdfast.records.row_rules import identities
+from holdfast.records.rows.row_rules import identities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_connection import Numbering
     from holdfast.records.drivers.sql.server_executor import Part
     from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
 
 E = TypeVar("E")
 

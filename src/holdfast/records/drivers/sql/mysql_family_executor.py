@@ -26,17 +26,16 @@ from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.statement import parameter
 from holdfast.records.drivers.sql.upsert import alike, upserted_values
-from holdfast.records.hydration import from_own_rows
-from holdfast.records.operands import Column
-from holdfast.records.query import In, SetTo
-from holdfast.records.row_key import has_key_among, key_asked_for
-from holdfast.records.row_rules import duplicate, takes_part
+from holdfast.records.expressions.operands import Column
+from holdfast.records.expressions.query import In, SetTo
+from holdfast.records.rows.hydration import from_own_rows
+from holdfast.records.rows.row_key import has_key_among, key_asked_for
+from holdfast.records.rows.row_rules import duplicate, takes_part
 from holdfast.records.write_order import own_references
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from holdfast.records.constraint import Unique
     from holdfast.records.driver import Taking
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.dialect import Expression
@@ -44,9 +43,10 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_executor import Part
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

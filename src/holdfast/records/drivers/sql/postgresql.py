@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
     from holdfast.records.options import PostgreSQLOptions
 
 OLDEST = 130000  # PostgreSQL 13

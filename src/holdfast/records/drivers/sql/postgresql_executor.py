@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
     from holdfast.records.drivers.sql.server_connection import Copying
     from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.query import Predicate
 
 E = TypeVar("E")
 T = TypeVar("T")

@@ -9,14 +9,14 @@ from holdfast.records.drivers.sql.constraint_ddl import database_name
 from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.mapped_tables.constraint_names import constraint_names
 from holdfast.records.drivers.sql.tables import named
-from holdfast.records.row_rules import check_error, duplicate
+from holdfast.records.rows.row_rules import check_error, duplicate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.records.constraint import Constraint
     from holdfast.records.drivers.sql.failure import Failure
-    from holdfast.records.model import Model
+    from holdfast.records.entities.constraint import Constraint
+    from holdfast.records.entities.model import Model
 
 E = TypeVar("E")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from holdfast.records.row_rules import identities
+from holdfast.records.rows.row_rules import identities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.dialect import Codec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
 
 E = TypeVar("E")
 

@@ -27,9 +27,9 @@ from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.model_statements import ModelStatements
 from holdfast.records.drivers.sql.statement import Parameters, compiled
 from holdfast.records.drivers.sql.tables import build_tables
-from holdfast.records.hydration import converted
-from holdfast.records.operands import Column, SearchRank, may_be_null
-from holdfast.records.query import Everything, Order
+from holdfast.records.expressions.operands import Column, SearchRank, may_be_null
+from holdfast.records.expressions.query import Everything, Order
+from holdfast.records.rows.hydration import converted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from holdfast.records.driver import AggregateQuery, Groups, Select
     from holdfast.records.drivers.sql.dialect import Codec, Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statement import Statement
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate, ValueColumn
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Aggregate, ValueColumn
+    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from holdfast.errors import ConflictError, DuplicateError, ForeignKeyError
 from holdfast.records.driver import Select
 from holdfast.records.drivers.sql.model_statements import float_of
-from holdfast.records.field_spec import LEFT_OUT
-from holdfast.records.hydration import converted, value_check
-from holdfast.records.operands import Column
-from holdfast.records.row_key import has_key_among
-from holdfast.records.value import Kind
+from holdfast.records.expressions.operands import Column
+from holdfast.records.rows.hydration import converted, value_check
+from holdfast.records.rows.row_key import has_key_among
+from holdfast.records.values.field_spec import LEFT_OUT
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import MAPPED
+from holdfast.records.entities.table_names import in_schema, schema_of, without_schema
 from holdfast.records.schema_diff import Difference
-from holdfast.records.table_names import in_schema, schema_of, without_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

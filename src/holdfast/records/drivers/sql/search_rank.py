@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Expression, Shape
     from holdfast.records.drivers.sql.joined_table import JoinedTable
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.operands import SearchRank
+    from holdfast.records.expressions.operands import SearchRank
 
 _LENGTH = {"sqlite": "length"}  # in characters; elsewhere char_length
 _WHOLE_QUOTIENT = {"mariadb": "DIV", "mysql": "DIV"}  # elsewhere `/` of whole numbers is whole

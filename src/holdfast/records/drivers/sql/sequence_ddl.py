@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, cast
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.schema_inspection import place_of
-from holdfast.records.server_default import LEAST_NUMBER, MOST_NUMBER
-from holdfast.records.table_names import in_schema
+from holdfast.records.entities.server_default import LEAST_NUMBER, MOST_NUMBER
+from holdfast.records.entities.table_names import in_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.server_default import SequenceDefault
+    from holdfast.records.entities.server_default import SequenceDefault
 
 SEQUENCE = "sequence"
 """What the `info` of a column has whose default is the next number of one: it, as it is made."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
     from holdfast.records.options import PoolOptions
     from holdfast.records.schema_diff import Difference
 

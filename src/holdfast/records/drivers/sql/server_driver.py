@@ -22,8 +22,8 @@ from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.server_reader import StatementLog
 from holdfast.records.drivers.sql.server_transaction import ServerTransaction, begin_on
 from holdfast.records.drivers.sql.store_statements import StoreStatements, statements_of
-from holdfast.records.session import VerbSession
-from holdfast.records.table_names import schema_of
+from holdfast.records.entities.table_names import schema_of
+from holdfast.records.transactions.session import VerbSession
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from holdfast.records.drivers.sql.server import Server
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
     from holdfast.records.schema_diff import Difference
 
 T = TypeVar("T")

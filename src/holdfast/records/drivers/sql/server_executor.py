@@ -22,8 +22,8 @@ from holdfast.records.drivers.sql.returned_defaults import (
 )
 from holdfast.records.drivers.sql.sequence_ddl import NUMBERS, numbers_query
 from holdfast.records.drivers.sql.server_reader import ServerReader
-from holdfast.records.server_values import run_out
-from holdfast.records.table_names import in_schema
+from holdfast.records.entities.table_names import in_schema
+from holdfast.records.rows.server_values import run_out
 from holdfast.records.write_order import lock_order, points_ahead
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.server_connection import ServerConnection
     from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model, Row
-    from holdfast.records.query import Predicate
-    from holdfast.records.server_default import SequenceDefault
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.entities.server_default import SequenceDefault
+    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 T = TypeVar("T")

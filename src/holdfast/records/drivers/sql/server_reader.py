@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from holdfast.records.driver import AggregateQuery, Select, Values
     from holdfast.records.drivers.sql.server_connection import Listening, ServerConnection
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.model import Model
-    from holdfast.records.operands import ValueColumn
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import ValueColumn
 
 E = TypeVar("E")
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from holdfast.errors import HoldfastError, UnavailableError
 from holdfast.records.drivers.sql.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import BorrowedConnection
 from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import engine_for
-from holdfast.records.session import VerbSession
+from holdfast.records.transactions.session import VerbSession
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from holdfast.offload import Offload
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
     from holdfast.records.options import SQLiteOptions
     from holdfast.records.schema_diff import Difference
 

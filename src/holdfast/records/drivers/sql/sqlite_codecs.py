@@ -14,8 +14,8 @@ from uuid import UUID, SafeUUID
 import orjson
 import sqlalchemy as sa
 
-from holdfast.records.aggregate_values import mean
-from holdfast.records.value import Kind
+from holdfast.records.values.aggregate_values import mean
+from holdfast.records.values.value import Kind
 from holdfast.time_text import read_datetime, read_time
 from holdfast.uuid7 import set_int, set_safety
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Aggregate
+    from holdfast.records.expressions.operands import Aggregate
+    from holdfast.records.values.field_spec import FieldSpec
 
 _MICROSECOND = timedelta(microseconds=1)
 _UUID_LENGTH = 36

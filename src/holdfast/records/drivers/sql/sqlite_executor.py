@@ -33,8 +33,8 @@ from holdfast.records.drivers.sql.returned_defaults import (
     decoded,
     moved,
 )
-from holdfast.records.model import model_of
-from holdfast.records.row_rules import duplicate, takes_part
+from holdfast.records.entities.model import model_of
+from holdfast.records.rows.row_rules import duplicate, takes_part
 from holdfast.records.schema_diff import Difference
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from holdfast.records.driver import AggregateQuery, Select, Taking, Update, Values
     from holdfast.records.drivers.sql.conflict_lookup import Question
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.model import Model, Row
-    from holdfast.records.operands import ValueColumn
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.operands import ValueColumn
+    from holdfast.records.expressions.query import Predicate
 
 E = TypeVar("E")
 _UNDECODED = re.compile(

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from holdfast.records.aggregate_values import percentile
 from holdfast.records.drivers.sql.sqlite_codecs import decode_datetime, encode_datetime
-from holdfast.records.evaluate import has_item, in_json_order, matches, value_at
-from holdfast.records.json_edit import EditAction, JsonEdit, edited
-from holdfast.records.json_values import json_equal
-from holdfast.records.query import Operator, Part
-from holdfast.records.text import ValueRejected, fold_case
-from holdfast.records.truncated_times import truncated
-from holdfast.records.value import EXACT
+from holdfast.records.expressions.query import Operator, Part
+from holdfast.records.rows.evaluate import has_item, in_json_order, matches, value_at
+from holdfast.records.values.aggregate_values import percentile
+from holdfast.records.values.json_edit import EditAction, JsonEdit, edited
+from holdfast.records.values.json_values import json_equal
+from holdfast.records.values.text import ValueRejected, fold_case
+from holdfast.records.values.truncated_times import truncated
+from holdfast.records.values.value import EXACT
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable
 
-    from holdfast.records.truncated_times import Unit
+    from holdfast.records.values.truncated_times import Unit
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -10,13 +10,13 @@ from holdfast.records.drivers.sql.failure import sqlite_error
 from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import BorrowedConnection
 from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import sqlite_engine
 from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
-from holdfast.records.session import VerbSession
+from holdfast.records.transactions.session import VerbSession
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from holdfast.records.drivers.sql.sqlite_connection import SQLiteConnection, SQLiteWriter
-    from holdfast.records.model import Model, Row
+    from holdfast.records.entities.model import Model, Row
 
 E = TypeVar("E")
 T = TypeVar("T")

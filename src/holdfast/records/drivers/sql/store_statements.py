@@ -14,7 +14,7 @@ from holdfast.records.drivers.sql.dialect import joined
 from holdfast.records.drivers.sql.joined_aggregates import JoinedAggregates
 from holdfast.records.drivers.sql.joined_table import JoinedTable
 from holdfast.records.drivers.sql.read_statements import ReadStatements
-from holdfast.records.query import (
+from holdfast.records.expressions.query import (
     EditJson,
     Increment,
     SetBy,
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from holdfast.records.driver import Taking, Update
     from holdfast.records.drivers.sql.dialect import Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.json_edit import JsonEdit
-    from holdfast.records.model import Model
-    from holdfast.records.query import Change, Predicate
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.query import Change, Predicate
+    from holdfast.records.values.field_spec import FieldSpec
+    from holdfast.records.values.json_edit import JsonEdit
 
 E = TypeVar("E")
 

@@ -13,16 +13,16 @@ from holdfast.records.drivers.sql.constraint_ddl import checks, uniques
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import mapped_copy
 from holdfast.records.drivers.sql.schema_inspection import VIEW, place_of
 from holdfast.records.drivers.sql.sequence_ddl import SEQUENCE
-from holdfast.records.model import model_of
-from holdfast.records.table_names import in_schema, schema_of, stored_names, without_schema
-from holdfast.records.value import Kind
+from holdfast.records.entities.model import model_of
+from holdfast.records.entities.table_names import in_schema, schema_of, stored_names, without_schema
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 _ON_DELETE = {"restrict": None, "cascade": "CASCADE", "set null": "SET NULL"}
 

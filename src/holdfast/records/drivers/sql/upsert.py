@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from holdfast.records.drivers.sql.constraint_ddl import compared, condition, unique_parts
 
 if TYPE_CHECKING:
-    from holdfast.records.constraint import Unique
     from holdfast.records.drivers.sql.dialect import Dialect, Expression
-    from holdfast.records.model import Model
+    from holdfast.records.entities.constraint import Unique
+    from holdfast.records.entities.model import Model
 
 
 E = TypeVar("E")

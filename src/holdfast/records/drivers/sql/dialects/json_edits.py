@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from holdfast.records.drivers.sql.dialect import Place, bracketed, number
 from holdfast.records.drivers.sql.dialects.json_paths import path_text
 from holdfast.records.drivers.sql.statement import literal
-from holdfast.records.json_edit import EditAction
+from holdfast.records.values.json_edit import EditAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Expression, Shape
     from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.json_edit import JsonEdit
+    from holdfast.records.values.json_edit import JsonEdit
 
 _COMPARED = (EditAction.APPEND_ABSENT, EditAction.REMOVE_ITEM)
 _NULL, _LIST, _OBJECT = literal("NULL"), literal("ARRAY"), literal("OBJECT")

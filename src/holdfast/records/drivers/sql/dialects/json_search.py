@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.dialect import Expression, Place, Shape, Steps
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.query import Operator
+    from holdfast.records.expressions.query import Operator
 
 
 class JSONSearch(Protocol):

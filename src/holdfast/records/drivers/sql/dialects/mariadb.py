@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.case_folding import Misfolded
     from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 E = TypeVar("E")
 

@@ -20,7 +20,7 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialect import Place, joined
 from holdfast.records.drivers.sql.dialects.json_paths import extracted, path_texts
 from holdfast.records.drivers.sql.statement import ValueList, literal
-from holdfast.records.query import Operator
+from holdfast.records.expressions.query import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -29,8 +29,8 @@ from holdfast.records.drivers.sql.statement import (
     literal,
 )
 from holdfast.records.drivers.sql.upsert import alike, upserted_values
-from holdfast.records.query import Operator, Part
-from holdfast.records.value import Kind
+from holdfast.records.expressions.query import Operator, Part
+from holdfast.records.values.value import Kind
 from holdfast.uuid7 import set_int, set_safety
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ if TYPE_CHECKING:
     )
     from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.json_edit import JsonEdit
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate, Computed
-    from holdfast.records.query import Order
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Aggregate, Computed
+    from holdfast.records.expressions.query import Order
     from holdfast.records.search.search_words import SearchTerms
-    from holdfast.records.truncated_times import Unit
+    from holdfast.records.values.field_spec import FieldSpec
+    from holdfast.records.values.json_edit import JsonEdit
+    from holdfast.records.values.truncated_times import Unit
 
 E = TypeVar("E")
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, assert_never
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from holdfast.records.arithmetic import scale_of
 from holdfast.records.drivers.sql.dialect import bracketed, number
-from holdfast.records.operands import (
+from holdfast.records.expressions.arithmetic import scale_of
+from holdfast.records.expressions.operands import (
     Calculation,
     Coalesced,
     Constant,
@@ -25,7 +25,7 @@ from holdfast.records.operands import (
     Operation,
     Truncated,
 )
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.operands import Computed
+    from holdfast.records.expressions.operands import Computed
 
 _MOST = 2**63 - 1
 _FIRST: Expression = sa.literal_column("TIMESTAMP'0001-01-01 00:00:00.000000'")

@@ -17,7 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from holdfast.records.drivers.sql.dialect import joined
 from holdfast.records.drivers.sql.dialects.json_paths import extracted, path_texts
 from holdfast.records.drivers.sql.statement import literal
-from holdfast.records.query import Operator
+from holdfast.records.expressions.query import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,8 +23,8 @@ from holdfast.records.drivers.sql.dialects import postgresql_expressions, postgr
 from holdfast.records.drivers.sql.dialects.postgresql_insertions import upsert_of
 from holdfast.records.drivers.sql.group_limit import keys_by_lateral
 from holdfast.records.drivers.sql.statement import literal, parameter, typed
-from holdfast.records.query import Operator, Part
-from holdfast.records.value import Kind
+from holdfast.records.expressions.query import Operator, Part
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
         Steps,
     )
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.json_edit import JsonEdit
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate, Computed
-    from holdfast.records.query import Order
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Aggregate, Computed
+    from holdfast.records.expressions.query import Order
     from holdfast.records.search.search_words import SearchTerms
-    from holdfast.records.truncated_times import Unit
+    from holdfast.records.values.field_spec import FieldSpec
+    from holdfast.records.values.json_edit import JsonEdit
+    from holdfast.records.values.truncated_times import Unit
 
 E = TypeVar("E")
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from holdfast.records.arithmetic import scale_of
 from holdfast.records.drivers.sql.dialect import bracketed, number
 from holdfast.records.drivers.sql.statement import literal, typed
-from holdfast.records.operands import (
+from holdfast.records.expressions.arithmetic import scale_of
+from holdfast.records.expressions.operands import (
     Calculation,
     Coalesced,
     Constant,
@@ -25,7 +25,7 @@ from holdfast.records.operands import (
     Operation,
     Truncated,
 )
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Computed
+    from holdfast.records.expressions.operands import Computed
+    from holdfast.records.values.field_spec import FieldSpec
 
 _BIGINT = sa.BigInteger()
 _NUMERIC = sa.Numeric()

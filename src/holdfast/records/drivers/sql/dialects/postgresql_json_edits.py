@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from holdfast.records.drivers.sql.dialect import bracketed, number
 from holdfast.records.drivers.sql.statement import literal, typed
-from holdfast.records.json_edit import EditAction
+from holdfast.records.values.json_edit import EditAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape
     from holdfast.records.drivers.sql.statement import Parameters
-    from holdfast.records.json_edit import JsonEdit
+    from holdfast.records.values.json_edit import JsonEdit
 
     Columns: TypeAlias = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from holdfast.records.drivers.sql.statement import parameter, typed
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from holdfast.records.driver import ChangeRecord
     from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 _BEFORE = "holdfast_before_"
 _LARGE = (Kind.STR, Kind.BYTES, Kind.JSON)

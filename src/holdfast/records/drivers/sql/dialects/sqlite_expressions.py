@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, assert_never
 
 import sqlalchemy as sa
 
-from holdfast.records.arithmetic import scale_of
 from holdfast.records.drivers.sql.dialect import bracketed, number
-from holdfast.records.operands import (
+from holdfast.records.expressions.arithmetic import scale_of
+from holdfast.records.expressions.operands import (
     Calculation,
     Coalesced,
     Constant,
@@ -22,13 +22,13 @@ from holdfast.records.operands import (
     Operation,
     Truncated,
 )
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.dialect import Expression
-    from holdfast.records.operands import Computed
+    from holdfast.records.expressions.operands import Computed
 
 _SIGNS = {Operation.ADD: number(1), Operation.SUBTRACT: number(-1)}
 

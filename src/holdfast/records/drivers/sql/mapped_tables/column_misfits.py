@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.mapped_tables.mapped_mysql_family import MappedMySQLFamily
     from holdfast.records.drivers.sql.schema_inspection import FoundColumn, FoundTables
     from holdfast.records.drivers.sql.store_statements import StoreStatements
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 _FRACTIONS = re.compile(r"(datetime|timestamp|time)(?:\(\d\))?")
 _DIGITS = re.compile(r"decimal\((\d+),(\d+)\)( unsigned)?")

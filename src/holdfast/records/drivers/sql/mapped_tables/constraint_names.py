@@ -13,7 +13,7 @@ from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 E = TypeVar("E")
 

@@ -17,7 +17,7 @@ from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
 from holdfast.records.drivers.sql.mapped_tables.mysql_family_ddl import ddl_compiler
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Codec, Expression
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate
-    from holdfast.records.query import Order
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Aggregate
+    from holdfast.records.expressions.query import Order
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -17,7 +17,7 @@ from holdfast.records.drivers.sql.dialect import aware, naive
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
 from holdfast.records.drivers.sql.statement import literal
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Codec, Expression
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate
-    from holdfast.records.query import Order
-    from holdfast.records.truncated_times import Unit
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Aggregate
+    from holdfast.records.expressions.query import Order
+    from holdfast.records.values.field_spec import FieldSpec
+    from holdfast.records.values.truncated_times import Unit
 
 E = TypeVar("E")
 

@@ -13,7 +13,7 @@ from holdfast.records.drivers.sql import sqlite_codecs
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
 from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import sqlite_engine
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 from holdfast.uuid7 import uuid_from_int
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
     from holdfast.records.drivers.sql.dialect import Codec, Expression
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
-    from holdfast.records.operands import Aggregate
+    from holdfast.records.entities.model import Model
+    from holdfast.records.expressions.operands import Aggregate
+    from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.server_default import SequenceDefault
+    from holdfast.records.entities.server_default import SequenceDefault
 
 _WHOLE = (ops.CreateTableOp, ops.DropTableOp)
 _NULLS = ("required", "nullable")

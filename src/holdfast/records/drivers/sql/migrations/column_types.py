@@ -12,9 +12,9 @@ from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
-from holdfast.records.field_spec import Declaration, FieldSpec
-from holdfast.records.model import Model
-from holdfast.records.value import Bounds, Kind, ValueType
+from holdfast.records.entities.model import Model
+from holdfast.records.values.field_spec import Declaration, FieldSpec
+from holdfast.records.values.value import Bounds, Kind, ValueType
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler

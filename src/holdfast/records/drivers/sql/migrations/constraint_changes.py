@@ -16,15 +16,15 @@ from alembic.operations import ops
 from holdfast.records.drivers.sql.constraint_ddl import CHECK, UNIQUE, database_name
 from holdfast.records.drivers.sql.migrations.constraint_source import constraint_source
 from holdfast.records.drivers.sql.schema_inspection import place_of
-from holdfast.records.table_names import in_schema, without_schema
+from holdfast.records.entities.table_names import in_schema, without_schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from alembic.script import ScriptDirectory
 
-    from holdfast.records.constraint import Constraint
-    from holdfast.records.model import Model
+    from holdfast.records.entities.constraint import Constraint
+    from holdfast.records.entities.model import Model
 
 _OURS = re.compile(rf"({CHECK}|{UNIQUE})_.+_[0-9a-f]{{8}}\d?", re.DOTALL)
 _FIELD = re.compile(r"""operations\.field\((['"])(.+?)\1""")

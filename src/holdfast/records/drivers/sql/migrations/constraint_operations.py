@@ -10,7 +10,6 @@ from alembic import op
 
 from holdfast.blocking import run
 from holdfast.errors import ConflictError, UnsupportedError
-from holdfast.records.constraint import Check, Unique, columns_read
 from holdfast.records.drivers.sql.constraint_ddl import (
     compared,
     condition,
@@ -28,17 +27,18 @@ from holdfast.records.drivers.sql.migrations.script_operations import (
 from holdfast.records.drivers.sql.migrations.table_places import index_at
 from holdfast.records.drivers.sql.schema_inspection import place_of
 from holdfast.records.drivers.sql.server_folding import folding_dialect
-from holdfast.records.field import Field
-from holdfast.records.value import Bounds
+from holdfast.records.entities.constraint import Check, Unique, columns_read
+from holdfast.records.entities.field import Field
+from holdfast.records.values.value import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from alembic.operations import BatchOperations
 
-    from holdfast.records.constraint import Constraint
     from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.constraint import Constraint
+    from holdfast.records.expressions.query import Predicate
 
 __all__ = [
     "add_check",

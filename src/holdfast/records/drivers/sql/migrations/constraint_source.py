@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
-from holdfast.records.constraint import Check
-from holdfast.records.query import (
+from holdfast.records.entities.constraint import Check
+from holdfast.records.expressions.query import (
     After,
     And,
     Compare,
@@ -25,13 +25,13 @@ from holdfast.records.query import (
     Related,
     node,
 )
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
-    from holdfast.records.constraint import Constraint
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.operands import Column, Operand
-    from holdfast.records.query import Predicate
+    from holdfast.records.entities.constraint import Constraint
+    from holdfast.records.expressions.operands import Column, Operand
+    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.values.field_spec import FieldSpec
 
 _WORDS = {Part.ANYWHERE: "contains", Part.START: "startswith", Part.END: "endswith"}
 

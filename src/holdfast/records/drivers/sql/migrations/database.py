@@ -41,7 +41,7 @@ from holdfast.records.drivers.sql.mysql_family_server import database_creation
 from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK, schema_creation
 from holdfast.records.drivers.sql.server_address import ServerAddress, server_addresses
 from holdfast.records.drivers.sql.sqlite_connection import connect
-from holdfast.records.identifiers import check_schema
+from holdfast.records.entities.identifiers import check_schema
 from holdfast.records.options import (
     MariaDBOptions,
     MySQLOptions,

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from holdfast.records.drivers.sql.migrations.constraint_source import written
-from holdfast.records.field_spec import MISSING
-from holdfast.records.server_default import (
+from holdfast.records.entities.server_default import (
     ConstantDefault,
     SequenceDefault,
     TextDefault,
     TimeDefault,
 )
-from holdfast.records.table_names import in_schema, schema_of
+from holdfast.records.entities.table_names import in_schema, schema_of
+from holdfast.records.values.field_spec import MISSING
 
 if TYPE_CHECKING:
     from holdfast.records.drivers.sql.migrations.column_history import WrittenColumn
-    from holdfast.records.field_spec import FieldSpec
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 class Initial(sa.DefaultClause):

@@ -47,9 +47,9 @@ from holdfast.records.drivers.sql.schema_inspection import (
     inspection_query,
 )
 from holdfast.records.drivers.sql.tables import WORD_INDEX, build_tables
+from holdfast.records.entities.table_names import in_schema
 from holdfast.records.migration_types import MigrationResult, Revision
 from holdfast.records.schema_diff import Difference
-from holdfast.records.table_names import in_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
     from holdfast.records.drivers.sql.migrations.database import Database
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
     Steps = Sequence[MigrationStep]
 

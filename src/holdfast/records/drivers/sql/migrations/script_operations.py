@@ -23,7 +23,7 @@ from holdfast.records.drivers.sql.migrations.structure import expression_default
 from holdfast.records.drivers.sql.migrations.table_places import table_at
 from holdfast.records.drivers.sql.mysql_family_server import database_creation
 from holdfast.records.drivers.sql.postgresql import schema_creation
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 from holdfast.time_text import read_datetime, read_time
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from holdfast.records.drivers.sql.migrations.column_types import from_source
 from holdfast.records.drivers.sql.migrations.constraint_changes import table_changes
 from holdfast.records.drivers.sql.migrations.default_source import counts, default_of
 from holdfast.records.drivers.sql.sequence_ddl import NUMBERS, quoted
-from holdfast.records.sequences import sequences_of
-from holdfast.records.server_default import SequenceDefault
-from holdfast.records.table_names import in_schema, schema_of, without_schema
+from holdfast.records.entities.sequences import sequences_of
+from holdfast.records.entities.server_default import SequenceDefault
+from holdfast.records.entities.table_names import in_schema, schema_of, without_schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory
     from holdfast.records.drivers.sql.migrations.target import Target
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
 
 _FOUND = {
     "postgresql": (

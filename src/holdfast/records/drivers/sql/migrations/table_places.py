@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic.operations import ops
 
 from holdfast.records.drivers.sql.schema_inspection import place_of
-from holdfast.records.table_names import in_schema, schema_of, without_schema
+from holdfast.records.entities.table_names import in_schema, schema_of, without_schema
 
 
 def table_at(table: str, dialect: str, *columns: sa.ColumnClause[Any]) -> sa.TableClause:

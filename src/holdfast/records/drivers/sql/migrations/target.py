@@ -15,7 +15,7 @@ from holdfast.records.drivers.sql.migrations.column_types import (
 from holdfast.records.drivers.sql.migrations.default_source import Initial, server_default_of
 from holdfast.records.drivers.sql.schema_inspection import expected_type, place_of, same_type
 from holdfast.records.drivers.sql.tables import build_tables, limit_of, named
-from holdfast.records.value import Kind
+from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory
     from holdfast.records.drivers.sql.schema_inspection import FoundTables
-    from holdfast.records.field_spec import FieldSpec
-    from holdfast.records.model import Model
+    from holdfast.records.entities.model import Model
+    from holdfast.records.values.field_spec import FieldSpec
 
 
 class Target:

@@ -1,0 +1,1 @@
+"""How entities are declared, and the model of each: fields, relations, constraints, names."""
