@@ -9,6 +9,7 @@ from cache.lines import Line
 from cache.servers import RedisServer
 from cache.states import is_settled, is_up, overflowed, pending
 from holdfast.cache import CacheOptions, Outcome, open_cache
+from holdfast.errors import LockTimeoutError
 
 pytestmark = pytest.mark.anyio
 
@@ -241,3 +242,63 @@ async def test_a_load_lock_ends_with_the_time_that_a_load_may_take(redis):
         await cache.get_or_set_many(["many"], load_many)
         assert all(0 < int(said.removeprefix(":")) <= 7000 for said in left.values())
         assert len(left) == 2
+
+
+async def test_who_empties_late_removes_nothing_that_was_stored_since(redis):
+    """Two find the server started anew; one of them is held up between its look and the removal."""
+    async with open_cache(redis.url, options=QUICK) as late, open_cache(redis.url) as first:
+        scanned, go_on = asyncio.Event(), asyncio.Event()
+        honest = late._driver._remote.scan
+
+        async def scan_and_hold(prefix):
+            scanned.set()
+            await go_on.wait()
+            async for batch in honest(prefix):
+                yield batch
+
+        late._driver._remote.scan = scan_and_hold
+        redis.kill()
+        redis.start()
+        held_up = asyncio.create_task(late.get("k"))
+        await asyncio.wait_for(scanned.wait(), 60)
+        await first.get("k")
+        await up(first)
+        assert await first.increment("counter") == 1
+        async with first.lock("lock", ttl=60) as held:
+            go_on.set()
+            await up(late)
+            assert await first.increment("counter") == 2
+            with pytest.raises(LockTimeoutError):
+                async with late.lock("lock", ttl=60, wait=0.01):
+                    pass
+            assert await held.renew()
+        await held_up
+
+
+async def test_a_lock_outlives_a_server_that_is_back_on_its_data(redis, line, tmp_path):
+    """Who holds it is not told of the way back, nor is the next number lower than its own."""
+    async with open_cache(line.url, options=QUICK) as cache:
+        async with cache.lock("lock", ttl=60) as held:
+            await cache.set("k", 1)
+            redis.ask("SET", "holdfast:life", "another-run 7")
+            line.cut()
+            line.mend()
+            assert await cache.get("k") is None
+            await up(cache)
+            assert await cache.get("k") is None
+            assert await held.renew()
+        async with cache.lock("lock", ttl=60) as again:
+            assert again.number > held.number
+
+
+async def test_an_overflowed_journal_leaves_the_locks_of_others(redis, line):
+    options = replace(QUICK, journal=3)
+    async with open_cache(line.url, options=options) as cache, open_cache(redis.url) as other:
+        async with other.lock("lock", ttl=60) as held:
+            line.cut()
+            for number in range(5):
+                assert await cache.delete(f"k{number}") is Outcome.PENDING
+            assert overflowed(cache)
+            line.mend()
+            await up(cache)
+            assert await held.renew()

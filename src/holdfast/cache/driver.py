@@ -175,6 +175,13 @@ class SharedDriver(TokenDriver, Protocol):
         """
         ...
 
+    async def discard_while(self, name: str, value: bytes | None, names: Sequence[str]) -> bool:
+        """Discard *names* if *name* holds *value* still, None for nothing; tell whether it did.
+
+        In one step on one server. In a cluster the look comes first, as the names lie apart.
+        """
+        ...
+
     async def wait_for_near_expiry(self) -> None:
         """Return when no process serves a near copy of what was discarded before."""
         ...

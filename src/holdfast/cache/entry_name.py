@@ -11,7 +11,7 @@ from holdfast.errors import InvalidValueError
 TTL = float | timedelta
 """A time to live: seconds, or a timedelta."""
 
-KEYS = "k:"
+KEYS, TAGS, REFRESHES = "k:", "t:", "r:"
 LONGEST_KEY = 1024
 LONGEST_TAG = 128
 MOST_TAGS = 16
@@ -46,7 +46,7 @@ def names_by_key(keys: Iterable[str]) -> dict[str, str]:
 
 def refresh_name_of(name: str) -> str:
     """Return the name under which a caller who loads *name* again says so."""
-    return "r:" + name.removeprefix(KEYS)
+    return REFRESHES + name.removeprefix(KEYS)
 
 
 def tags_of(tags: Iterable[str]) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def tags_of(tags: Iterable[str]) -> tuple[str, ...]:
         if not isinstance(tag, str):
             raise InvalidValueError("cache", "tags", f"expected text, got {tag!r}")
         _check_text("tags", tag, LONGEST_TAG)
-    return tuple("t:" + tag for tag in dict.fromkeys(given))
+    return tuple(TAGS + tag for tag in dict.fromkeys(given))
 
 
 def entry_tags(tags: Iterable[str]) -> tuple[str, ...]:

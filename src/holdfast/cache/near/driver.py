@@ -141,6 +141,13 @@ class NearDriver:
         finally:
             self._copies.drop(names, pattern)
 
+    async def discard_while(self, name: str, value: bytes | None, names: Sequence[str]) -> bool:
+        """Discard *names* while *name* holds *value*; their copies here are forgotten."""
+        try:
+            return await self._remote.discard_while(name, value, names)
+        finally:
+            self._copies.drop(names)
+
     async def wait_for_near_expiry(self) -> None:
         """Return when no process serves a near copy of what was discarded before."""
         await self._remote.wait_for_near_expiry()

@@ -5,8 +5,8 @@ this process alone, for a short time, and every name that was written or invalid
 
 **The way back.** Before the store is used again, four things happen, in this order: the old
 connections are ended on the server, so that a command which was held up on its way is never carried
-out late; if the server is another run, or an older one, the namespace is emptied, since its data
-may lack what was acknowledged; the journal is carried out; what this process kept is forgotten.
+out late; if the server is another run, or an older one, the entries are removed, since its data may
+lack what was acknowledged; the journal is carried out; what this process kept is forgotten.
 
 **The journal's replay.** Others may write to the journal while it is replayed. So it is taken and
 carried out until it is found empty, and that last look and the change to UP happen under one mutex:
@@ -17,6 +17,10 @@ twice does no harm.
 namespace notes which run last cleared it, and its epoch: how often it was emptied because of its
 store. An old primary that comes back knows its own run; that its epoch is lower than the one this
 process saw tells that it is out of date.
+
+**Who removes the entries.** Each process that finds the note out of date, and the first to be done
+notes the new run. From then on the store is used; so the others remove only while the note is what
+they found. Locks, their numbers and buckets stay: what holds a lock would not know that it is gone.
 """
 
 from __future__ import annotations
@@ -29,8 +33,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.cache.driver import NEAR, NotAskedError, closed
+from holdfast.cache.driver import NotAskedError, closed, swap_one
 from holdfast.cache.drivers.memory import MemoryCacheDriver
+from holdfast.cache.entry_name import KEYS, REFRESHES, TAGS
 from holdfast.cache.outage.invalidation_journal import InvalidationJournal
 from holdfast.cache.outage.outage_health import described
 from holdfast.errors import ConfigurationError, HoldfastError, StorageError, UnavailableError
@@ -38,7 +43,7 @@ from holdfast.forks import after_fork
 from holdfast.health import probed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from datetime import datetime
 
     from holdfast.cache.driver import CacheCapability, SharedDriver
@@ -51,6 +56,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NOTE = "life"
+_ENTRIES = (KEYS, TAGS, REFRESHES)
 _BATCH = 1000
 CLOSED = "closed"
 _SHORTEST_LIFE = 0.2  # seconds that a connection made again must live
@@ -276,13 +282,14 @@ class StoreConnection:
         if self._closed:
             await self._remote.close()
             raise UnavailableError(CLOSED)
-        (note,) = await self._remote.get_many([_NOTE])
-        noted_run, epoch = _read_note(note)
-        if noted_run != self._server_run or epoch < self._epoch:
-            self._epoch = max(epoch, self._epoch) + 1
-            await self._clear()
-        else:
-            self._epoch = epoch
+        while True:
+            (note,) = await self._remote.get_many([_NOTE])
+            noted_run, epoch = _read_note(note)
+            if noted_run == self._server_run and epoch >= self._epoch:
+                self._epoch = epoch
+                return
+            if await self._emptied(note, max(epoch, self._epoch) + 1):
+                return
 
     def _next_backlog(self, *, reconnects: bool) -> Backlog | None:
         """Return what is written down; when nothing is, use a store that was connected again."""
@@ -303,19 +310,32 @@ class StoreConnection:
 
     async def _carry_out(self, backlog: Backlog) -> None:
         if backlog.overflowed:
-            await self._clear()
+            async for entries in self._entries():
+                await self._remote.discard(entries)
         for start in range(0, len(backlog.names), _BATCH):
             await self._remote.discard(backlog.names[start : start + _BATCH])
         for pattern in backlog.patterns:
             await self._remote.discard((), pattern=pattern)
 
-    async def _clear(self) -> None:
-        """Remove the whole namespace, and note the server's run and the epoch that begins."""
+    async def _emptied(self, found: bytes | None, epoch: int) -> bool:
+        """Remove the entries while the note is the one *found*, and note the run and its *epoch*.
+
+        False when another process was done first: then what is there is of the new epoch.
+        """
+        async for entries in self._entries():
+            if not await self._remote.discard_while(_NOTE, found, entries):
+                return False
+        note = b"%s %d" % (self._server_run.encode(), epoch)
+        with suppress(StorageError):  # a full store; without the note it is emptied again, no more
+            if not await swap_one(self._remote, _NOTE, note, over=found, shared=True):
+                return False
+        self._epoch = epoch
+        return True
+
+    async def _entries(self) -> AsyncIterator[list[str]]:
+        """Yield the names of values, of tags and of refreshes, in batches."""
         async for batch in self._remote.scan(""):
-            await self._remote.discard([name for name, _ in batch if name != NEAR])
-        with suppress(StorageError):  # a full store; without the note it is cleared again, no more
-            note = b"%s %d" % (self._server_run.encode(), self._epoch)
-            await self._remote.set_many([(_NOTE, note)], ttl=None)
+            yield [name for name, _ in batch if name.startswith(_ENTRIES)]
 
     def _renew_locks(self) -> None:
         self._mutex = threading.RLock()

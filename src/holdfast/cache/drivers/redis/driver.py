@@ -11,7 +11,7 @@ from holdfast.cache.driver import HEAD, LOAD_LOCK, NEAR, CacheCapability, Outcom
 from holdfast.cache.drivers.redis.connector import NOT_CONNECTED
 from holdfast.cache.drivers.redis.redis_connection import asked_in_part
 from holdfast.cache.drivers.redis.replies import is_foreign, is_unknown_script
-from holdfast.cache.drivers.redis.scripts import EXPIRE, INCREMENT, SWAP, TAKE
+from holdfast.cache.drivers.redis.scripts import DISCARD_WHILE, EXPIRE, INCREMENT, SWAP, TAKE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -174,6 +174,17 @@ class RedisDriver:
             async for found in self._find_names(pattern.prefix):
                 fitting = [name for name in found if pattern.fits(name)]
                 await self._commands.ask(self._unlinking(fitting))
+
+    async def discard_while(self, name: str, value: bytes | None, names: Sequence[str]) -> bool:
+        """Discard *names* while *name* holds *value*, by a script where one server has them all."""
+        if not self._one_server:
+            (there,) = await self.get_many((name,))
+            if (there or b"") != (value or b""):
+                return False
+            await self.discard(names)
+            return True
+        full = [self._prefix + each for each in (name, *names)]
+        return await self._run(DISCARD_WHILE, full, (value or b"",)) == 1
 
     async def wait_for_near_expiry(self) -> None:
         """Return when no process serves a near copy of what was discarded before."""

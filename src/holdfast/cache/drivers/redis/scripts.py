@@ -34,6 +34,15 @@ return 1
 """name; bytes that it must start with, nothing for what no cache put there (another type, or an
 empty string), its new value or nothing, milliseconds or nothing"""
 
+DISCARD_WHILE = _script("""
+local there = redis.pcall('GET', KEYS[1])
+if type(there) == 'table' then there = '' end
+if (there or '') ~= ARGV[1] then return 0 end
+for place = 2, #KEYS do redis.call('UNLINK', KEYS[place]) end
+return 1
+""")
+"""name, names to remove; what the first must hold, '' for nothing or what no cache put there"""
+
 INCREMENT = _script("""
 local new = redis.call('EXISTS', KEYS[1]) == 0
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1])
