@@ -206,24 +206,36 @@ def test_a_thumbnail_shows_something_though_the_film_begins_black(tmp_path):
     assert picture.std() > 60
 
 
-def wide_pixels(path):
-    """360x288 pixels that are 64/45 as wide as high, with a square of 90x128 of them."""
+def wide_pixels(path, *, after=0):
+    """360x288 pixels that are 64/45 as wide as high, with a square of 90x128 of them.
+
+    They begin *after* so many seconds of sound.
+    """
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
         stream.width, stream.height, stream.pix_fmt = 360, 288, "yuv420p"
         stream.codec_context.sample_aspect_ratio = Fraction(64, 45)
+        heard = container.add_stream("aac", rate=44_100) if after else None
         for number in range(20):
             picture = np.full((288, 360, 3), 60, np.uint8)
             picture[80:208, 135:225] = 240
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-            frame.pts, frame.time_base = number, Fraction(1, 25)
+            frame.pts, frame.time_base = number + 25 * after, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+        for number in range(after * 44_100 // 1024):
+            silence = np.zeros((2, 1024), np.float32)
+            part = av.AudioFrame.from_ndarray(silence, format="fltp", layout="stereo")
+            part.sample_rate, part.pts = 44_100, number * 1024
+            container.mux(heard.encode(part))
+        if heard is not None:
+            container.mux(heard.encode())
     return path
 
 
-def test_a_video_with_wide_pixels_is_measured_and_read_as_displayed(tmp_path):
-    path = wide_pixels(tmp_path / "a.mp4")
+@pytest.mark.parametrize(("name", "after"), [("a.mp4", 0), ("a.mkv", 40)])
+def test_a_video_with_wide_pixels_is_measured_and_read_as_displayed(tmp_path, name, after):
+    path = wide_pixels(tmp_path / name, after=after)
     info = probe(path)
     assert (info.width, info.height) == (512, 288)
     with VideoFile(path) as source:

@@ -108,7 +108,6 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
         with source.container() as container:
             stream = film_of(container)
             stream.codec_context.thread_count = 1  # a few frames are not worth more memory
-            aspect = pixel_aspect(stream)
             stride = max(1, round(frame_rate(container, stream) / 2))
             for index, frame in enumerate(decoded(container, stream)):
                 if index % min(stride, _every(frame)):
@@ -119,6 +118,7 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
                 seen = index * frame.width * frame.height
                 if index >= stride * _THUMBNAIL_TRIES or seen > _THUMBNAIL_PIXELS:
                     break
+            aspect = pixel_aspect(stream)
         source.check_unchanged()
         if best is None:
             raise MediaError(source.path, NO_FRAME)

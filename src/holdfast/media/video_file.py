@@ -252,8 +252,12 @@ def quarter_turns(picture: VideoFrame) -> int:
 
 
 def pixel_aspect(stream: VideoStream) -> Fraction:
-    """Return the width of a shown pixel of *stream* to its height; 1 where it states nonsense."""
-    aspect = stream.sample_aspect_ratio
+    """Return the width of a shown pixel of *stream* to its height; 1 where it states nonsense.
+
+    Asked once a picture is decoded: where the container does not state it, the pictures do, and
+    FFmpeg's first look at a file with sound may end before one of them.
+    """
+    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     if not aspect or not Fraction(1, _WIDEST_PIXEL) <= aspect <= _WIDEST_PIXEL:
         return Fraction(1)
     return Fraction(aspect.numerator, aspect.denominator)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -62,12 +63,13 @@ def frames(source: VideoFile) -> Generator[Frame, None, None]:
         stream.thread_type = "AUTO"
         clock: FrameClock | None = None
         filters, times, index = PictureFilters(), deque[float](), count()
-        aspect = pixel_aspect(stream)
+        aspect = Fraction(1)
         size: tuple[int, int] | None = None
         for picture in decoded(container, stream):
             check_size(source.path, picture.width, picture.height)
             if clock is None:  # a stream without a container states its rate with the first frame
                 clock = FrameClock(float(1 / frame_rate(container, stream)))
+                aspect = pixel_aspect(stream)
             times.append(clock.read(picture))
             for ready in filters.take(picture):
                 turned = upright(ready, size, aspect)
