@@ -8,7 +8,7 @@ import pytest
 from console.conftest import STORES, assert_inert, console_on
 from console.console_entities import DEPOTS, Depot, Gatehouse, Memo, Mood
 from holdfast.audit import AuditLog
-from holdfast.console.indexed_rows import indexed_rows, newest_first
+from holdfast.console.records.indexed_rows import indexed_rows, newest_first
 from holdfast.jobs import EnqueueOptions, Jobs, NewJob
 from holdfast.media import Video
 from holdfast.records.entities.model import model_of
@@ -134,7 +134,7 @@ async def test_records_without_an_index_are_looked_through_and_sorted_in_pieces(
 
 
 async def test_pages_of_a_piece_stay_within_it(client, monkeypatch):
-    monkeypatch.setattr("holdfast.console.record_pages.PAGE", 2)
+    monkeypatch.setattr("holdfast.console.records.record_pages.PAGE", 2)
     await client.depots.delete_many([each.id for each in await client.depots.find()])
     await client.depots.add_many([Depot(name=f"room {n}", size=n) for n in range(7)])
     path, seen = "/console/records/depots?size__gte=0", []

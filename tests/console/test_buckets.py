@@ -31,7 +31,7 @@ async def client(tmp_path_factory):
 
 
 async def test_keys_are_shown_as_folders_by_pages(client, monkeypatch):
-    monkeypatch.setattr("holdfast.console.bucket_pages._PAGE", 3)
+    monkeypatch.setattr("holdfast.console.buckets.bucket_pages._PAGE", 3)
     for number in range(4):
         await client.bucket.put(f"walk/{number}.txt", b"text")
     await client.bucket.put("walk/below/deep.txt", b"text")

@@ -35,7 +35,7 @@ def job_keys(*names, current=""):
 async def test_a_cursor_is_signed_where_servers_share_a_key_and_taken_by_all_that_have_it(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("holdfast.console.record_pages.PAGE", 1)
+    monkeypatch.setattr("holdfast.console.records.record_pages.PAGE", 1)
     servers = {
         "none": {},
         "old": job_keys("a"),
@@ -69,7 +69,7 @@ async def test_a_cursor_is_signed_where_servers_share_a_key_and_taken_by_all_tha
 async def test_a_console_in_an_application_of_ones_own_signs_by_its_platform_too(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("holdfast.console.record_pages.PAGE", 1)
+    monkeypatch.setattr("holdfast.console.records.record_pages.PAGE", 1)
     given = {"storage": {"type": "memory"}, "bucket": "memory://", "jobs": job_keys("a")}
     settings = Settings(data=tmp_path, **given)
     async with open_platform(settings, domains=[DEPOTS]) as platform:
@@ -120,7 +120,7 @@ async def test_a_page_that_takes_too_long_is_stopped(tmp_path, monkeypatch):
         await asyncio.Event().wait()
 
     async with console_client(tmp_path, limits={"request_time": 0.3}) as client:
-        monkeypatch.setattr("holdfast.console.job_pages.listed_jobs", never)
+        monkeypatch.setattr("holdfast.console.jobs.job_pages.listed_jobs", never)
         page = await client.get("/console/jobs")
         assert page.status_code == 503
         assert "listed_jobs" not in page.text
@@ -157,7 +157,7 @@ async def test_streams_are_counted_by_who_is_logged_in_not_by_the_proxy_before_t
         told.append(client)
         return Response(str(authorize is not None))
 
-    monkeypatch.setattr("holdfast.console.job_pages.event_stream", counted)
+    monkeypatch.setattr("holdfast.console.jobs.job_pages.event_stream", counted)
     monkeypatch.setattr(sys.modules["holdfast.fastapi.job_events"], "event_stream", counted)
     async with console_client(tmp_path, keys=True) as client:
         key = await log_in(client, Role.VIEWER)

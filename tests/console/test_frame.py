@@ -16,7 +16,7 @@ from holdfast.access.gate import anybody, policy_of
 from holdfast.audit import AuditLog
 from holdfast.console import ConsoleOptions, add_console
 from holdfast.console.console_application import check_policies
-from holdfast.console.login_form import own_address
+from holdfast.console.logins.login_form import own_address
 from holdfast.errors import ConfigurationError, UnauthenticatedError, UnavailableError
 from holdfast.platform import open_platform
 from holdfast.settings import Settings

@@ -11,8 +11,8 @@ import pytest
 from console.conftest import HOSTILE, assert_inert, console_client, log_in, send, token_in
 from holdfast.access import Role
 from holdfast.audit import AuditFilter, AuditLog
-from holdfast.console.workflow_graph import MOST_NODES, workflow_graph
-from holdfast.console.workflow_pages import JOBS_SHOWN
+from holdfast.console.jobs.workflow_graph import MOST_NODES, workflow_graph
+from holdfast.console.jobs.workflow_pages import JOBS_SHOWN
 from holdfast.jobs import (
     EnqueueOptions,
     Jobs,

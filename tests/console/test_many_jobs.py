@@ -53,7 +53,7 @@ async def test_all_that_fit_are_changed_after_a_look_and_those_made_later_are_le
 
 
 async def test_many_that_fit_are_changed_a_thousand_at_a_time(client, monkeypatch):
-    monkeypatch.setattr("holdfast.console.matching_job_pages.MOST_AT_ONCE", 2)
+    monkeypatch.setattr("holdfast.console.jobs.matching_job_pages.MOST_AT_ONCE", 2)
     ids = await failed_jobs(client, "piecemeal", 3)
     path = "/console/jobs/matching/retry?queue=piecemeal"
     fields = {"until": f"{client.jobs.now()}", "typed": "piecemeal"}

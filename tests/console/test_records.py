@@ -213,7 +213,7 @@ async def test_a_row_has_its_history_and_is_restored_from_it(client):
 
 
 async def test_what_is_found_is_exported_without_what_is_hidden(client, monkeypatch):
-    monkeypatch.setattr("holdfast.console.record_pages.MOST_EXPORTED", 700)
+    monkeypatch.setattr("holdfast.console.records.record_pages.MOST_EXPORTED", 700)
     await client.depots.add_many(
         [Depot(name=f'=d,"{n}"', size=n, secret="hush") for n in range(900)]
     )

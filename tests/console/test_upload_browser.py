@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from holdfast.console import upload_sessions
+from holdfast.console.uploads import upload_sessions
 from holdfast.settings import Settings
 from holdfast.web.platform_application import create_application
 from holdfast.web.serve_options import ServeOptions

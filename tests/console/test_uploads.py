@@ -8,7 +8,7 @@ import pytest
 
 from console.conftest import console_client, log_in, token_in
 from holdfast.access import Role
-from holdfast.console import upload_sessions
+from holdfast.console.uploads import upload_sessions
 from media.films import film
 
 MAIN = "/console/buckets/main"

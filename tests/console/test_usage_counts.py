@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from clock import Clock
-from holdfast.console.usage_counts import UsageCount, UsageCounts
+from holdfast.console.buckets.usage_counts import UsageCount, UsageCounts
 from holdfast.errors import UnavailableError
 
 pytestmark = pytest.mark.anyio
 
 
 async def test_a_count_keeps_to_a_bound(monkeypatch):
-    monkeypatch.setattr("holdfast.console.usage_counts._PLACES", 2)
+    monkeypatch.setattr("holdfast.console.buckets.usage_counts._PLACES", 2)
     count = UsageCount("a/")
     for key in ("a/1", "a/2", "a/b/3", "a/4", "a/c/5", "a/b/6"):
         count.add(key, 10)

@@ -224,7 +224,7 @@ async def test_a_record_of_a_video_leads_to_its_job_and_its_many_filters_are_fol
 async def test_the_project_of_a_list_is_chosen_in_its_form_however_many_there_are(
     looked_at, monkeypatch
 ):
-    monkeypatch.setattr("holdfast.console.video_pages._MOST_PROJECTS", 1)
+    monkeypatch.setattr("holdfast.console.videos.video_pages._MOST_PROJECTS", 1)
     last = await looked_at.platform.library.project("zz last")
     page = (await looked_at.get(f"/console/videos?project={last.id}")).text
     assert re.findall(r'<option value="([^"]+)" selected>', page) == [str(last.id)]

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
 from holdfast.console.console_site import ConsoleSite
-from holdfast.console.forgery_check import FormSent
 from holdfast.console.page import PageHead, moved, page
-from holdfast.console.visit import Notice
+from holdfast.console.visits.forgery_check import FormSent
+from holdfast.console.visits.visit import Notice
 
 _MOST_KEYS = 200
 _MOST_VALUE = 4000  # characters

@@ -12,19 +12,19 @@ from starlette.routing import Mount
 
 from holdfast.access import ApiKeys, LoginSessions
 from holdfast.access.gate import Gate, policy_of
+from holdfast.console.buckets.usage_counts import UsageCounts
 from holdfast.console.console_options import ConsoleOptions
 from holdfast.console.console_site import ConsoleSite
-from holdfast.console.content_policy import POLICY_HEADER, content_policy
 from holdfast.console.error_pages import install_error_pages
-from holdfast.console.forgery_check import check_forgery
-from holdfast.console.login_pages import login_routes
+from holdfast.console.logins.login_pages import login_routes
+from holdfast.console.logins.openid_pages import openid_routes
 from holdfast.console.navigation import SECTIONS
-from holdfast.console.openid_pages import openid_routes
 from holdfast.console.page import environment
-from holdfast.console.session_gate import SessionGate
 from holdfast.console.static_files import static_routes
-from holdfast.console.upload_sessions import UploadSessions
-from holdfast.console.usage_counts import UsageCounts
+from holdfast.console.uploads.upload_sessions import UploadSessions
+from holdfast.console.visits.content_policy import POLICY_HEADER, content_policy
+from holdfast.console.visits.forgery_check import check_forgery
+from holdfast.console.visits.session_gate import SessionGate
 from holdfast.errors import ConfigurationError
 from holdfast.option_checks import check_kind
 from holdfast.settings.backend_options import cursor_secrets, login_provider

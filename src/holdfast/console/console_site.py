@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from holdfast.access import Caller
     from holdfast.access.gate import Gate
     from holdfast.access.openid_provider import OpenIDProvider
+    from holdfast.console.buckets.usage_counts import UsageCounts
     from holdfast.console.console_options import ConsoleOptions
-    from holdfast.console.upload_sessions import UploadSessions
-    from holdfast.console.usage_counts import UsageCounts
+    from holdfast.console.uploads.upload_sessions import UploadSessions
     from holdfast.platform import Platform
 
 

@@ -13,7 +13,7 @@ from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
 from holdfast.console.console_site import ConsoleSite
 from holdfast.console.page import Crumb, PageHead, moved, page
-from holdfast.console.visit import Notice
+from holdfast.console.visits.visit import Notice
 from holdfast.errors import NotFoundError
 from holdfast.hosts import HostPool, HostRequest, Machine, MachineStatus, RequestStatus
 from holdfast.hosts.host_entities import Stage

@@ -15,12 +15,12 @@ from starlette.responses import Response
 from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
 from holdfast.console.console_site import ConsoleSite
-from holdfast.console.forgery_check import FormSent
 from holdfast.console.line_plot import NARROW, WIDE, LinePlot, line_plot
 from holdfast.console.page import Crumb, PageHead, moved, page
 from holdfast.console.page_urls import asked_cursor, page_urls
 from holdfast.console.template_filters import indented
-from holdfast.console.visit import Notice, Undo
+from holdfast.console.visits.forgery_check import FormSent
+from holdfast.console.visits.visit import Notice, Undo
 from holdfast.errors import GateError
 from holdfast.models import ModelRegistry, ModelVersion
 from holdfast.models.model_entities import ModelAlias

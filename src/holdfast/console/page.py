@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from holdfast.console.console_site import site_of
 from holdfast.console.static_files import asset_url
 from holdfast.console.template_filters import FILTERS
-from holdfast.console.visit import (
+from holdfast.console.visits.visit import (
     Notice,
     drop_notice,
     form_token,

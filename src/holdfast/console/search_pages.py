@@ -14,12 +14,12 @@ from starlette.responses import HTMLResponse, Response
 from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
 from holdfast.console.bounded_look import AskedPiece, look
-from holdfast.console.bucket_places import buckets_of
+from holdfast.console.buckets.bucket_places import buckets_of
 from holdfast.console.console_site import ConsoleSite
-from holdfast.console.indexed_rows import indexed_rows
 from holdfast.console.page import PageHead, page, part
-from holdfast.console.record_list import RecordKind, key_query, record_kinds
-from holdfast.console.record_pages import title_of
+from holdfast.console.records.indexed_rows import indexed_rows
+from holdfast.console.records.record_list import RecordKind, key_query, record_kinds
+from holdfast.console.records.record_pages import title_of
 from holdfast.errors import ObjectKeyError
 from holdfast.objects import CommonPrefix
 from holdfast.records.record_filters import parse_filters

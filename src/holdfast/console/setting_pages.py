@@ -15,9 +15,9 @@ from starlette.responses import Response
 from holdfast.access import ApiKeys, Role
 from holdfast.access.gate import allow
 from holdfast.console.console_site import ConsoleSite
-from holdfast.console.forgery_check import FormSent
 from holdfast.console.page import Crumb, PageHead, moved, page
-from holdfast.console.visit import Notice
+from holdfast.console.visits.forgery_check import FormSent
+from holdfast.console.visits.visit import Notice
 from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.settings.in_force import misspelt_variables, settings_in_force
 from holdfast.settings.resolution import SPECS, resolve_settings

@@ -1,0 +1,1 @@
+"""Pages of buckets: keys as folders, previews, uploads, removal, and a whole bucket's settings."""
