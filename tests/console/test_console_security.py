@@ -18,7 +18,7 @@ from holdfast.access import ApiKeys, Role
 from holdfast.audit import AuditFilter, AuditLog
 from holdfast.console import ConsoleOptions, add_console
 from holdfast.fastapi import Holdfast, HTTPOptions
-from holdfast.fastapi.sealed_cursor import seal, unseal
+from holdfast.fastapi.crud.sealed_cursor import seal, unseal
 from holdfast.platform import open_platform
 from holdfast.settings import Settings
 from holdfast.settings.backend_options import cursor_secrets
@@ -158,7 +158,7 @@ async def test_streams_are_counted_by_who_is_logged_in_not_by_the_proxy_before_t
         return Response(str(authorize is not None))
 
     monkeypatch.setattr("holdfast.console.jobs.job_pages.event_stream", counted)
-    monkeypatch.setattr(sys.modules["holdfast.fastapi.job_events"], "event_stream", counted)
+    monkeypatch.setattr(sys.modules["holdfast.fastapi.streams.job_events"], "event_stream", counted)
     async with console_client(tmp_path, keys=True) as client:
         key = await log_in(client, Role.VIEWER)
         job = (await client.platform.jobs.enqueue("t")).job

@@ -9,7 +9,7 @@ import pytest
 from console.conftest import console_on
 from holdfast.jobs import Job, Jobs, JobStatus
 from holdfast.jobs.job import ENDS
-from holdfast.records.drivers.sql.server_reader import ServerReader
+from holdfast.records.drivers.sql.executors.server_reader import ServerReader
 from servers import execute
 
 MANY = 6_000

@@ -15,7 +15,7 @@ from pydantic import Field as PydanticField
 
 import holdfast.fastapi as hf
 from holdfast import Entity, Field, One, Page, field, key, one, open_store, ref, uuid7, version
-from holdfast.fastapi.entity_json import EntityJSON
+from holdfast.fastapi.wire.entity_json import EntityJSON
 
 
 class Mood(enum.Enum):

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 
 import holdfast.fastapi as hf
 from holdfast import errors, uuid7
-from holdfast.fastapi.error_table import ERROR_TABLE, error_table, problem_of
+from holdfast.fastapi.problems.error_table import ERROR_TABLE, error_table, problem_of
 from http_entities import Project, Video
 from http_serving import client_of
 

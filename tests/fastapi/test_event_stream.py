@@ -14,13 +14,13 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 
 from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
-from holdfast.fastapi.event_stream import (
+from holdfast.fastapi.streams.event_stream import (
     EventStreamOptions,
     ServerSentEvent,
     end_event_streams,
     event_stream,
 )
-from holdfast.fastapi.job_events import job_event_stream
+from holdfast.fastapi.streams.job_events import job_event_stream
 from holdfast.jobs import Job, Jobs
 from holdfast.records import open_store
 from holdfast.uuid7 import uuid7
@@ -230,7 +230,7 @@ async def test_an_id_that_no_event_had_is_refused():
 PROGRAM = """
 import asyncio, sys
 from fastapi import FastAPI, Request
-from holdfast.fastapi.event_stream import ServerSentEvent, event_stream
+from holdfast.fastapi.streams.event_stream import ServerSentEvent, event_stream
 import uvicorn
 
 app = FastAPI()

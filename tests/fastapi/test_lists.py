@@ -10,7 +10,7 @@ from pydantic import Field
 import holdfast.fastapi as hf
 from holdfast import Page
 from holdfast.errors import ConfigurationError, InvalidCursorError
-from holdfast.fastapi.sealed_cursor import seal, unseal
+from holdfast.fastapi.crud.sealed_cursor import seal, unseal
 from http_entities import Project, Status, Video
 from http_serving import client_of
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from holdfast.errors import ObjectNotFoundError
-from holdfast.fastapi.object_response import DownloadOptions, object_response
+from holdfast.fastapi.transfers.object_response import DownloadOptions, object_response
 from holdfast.objects import PutOptions, open_bucket
 from live_server import served, until
 

@@ -7,13 +7,13 @@ import pytest
 from fastapi import FastAPI, HTTPException
 
 from holdfast.errors import ObjectNotFoundError, UnsupportedError
-from holdfast.fastapi.presigned_transfer import (
+from holdfast.fastapi.transfers.presigned_transfer import (
     UploadForm,
     confirm_upload,
     presigned_redirect,
     upload_form,
 )
-from holdfast.fastapi.request_body import UploadLimits
+from holdfast.fastapi.transfers.request_body import UploadLimits
 from holdfast.objects import open_bucket
 from objects import s3_servers
 

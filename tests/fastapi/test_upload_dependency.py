@@ -8,9 +8,9 @@ from fastapi import Depends, FastAPI, HTTPException
 
 import holdfast.fastapi as hf
 from holdfast import Entity, Field, field, generated_key, uuid7
-from holdfast.fastapi.request_body import UploadLimits
-from holdfast.fastapi.upload_dependency import upload_to
-from holdfast.fastapi.upload_request import ReceivedUpload
+from holdfast.fastapi.transfers.request_body import UploadLimits
+from holdfast.fastapi.transfers.upload_dependency import upload_to
+from holdfast.fastapi.transfers.upload_request import ReceivedUpload
 from http_serving import client_of
 from live_server import served, until
 

@@ -11,8 +11,8 @@ from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, Field
 
 from holdfast.errors import ConfigurationError
-from holdfast.fastapi.request_body import UploadLimits
-from holdfast.fastapi.upload_request import receive_upload
+from holdfast.fastapi.transfers.request_body import UploadLimits
+from holdfast.fastapi.transfers.upload_request import receive_upload
 from holdfast.records import open_store
 from live_server import served, until
 

@@ -26,7 +26,7 @@ from holdfast.hosts.host_repositories import (
 )
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.drivers.dynamodb import row_finder
-from holdfast.records.drivers.sql.server_reader import ServerReader
+from holdfast.records.drivers.sql.executors.server_reader import ServerReader
 from holdfast.records.entities.model import model_of
 from servers import execute
 

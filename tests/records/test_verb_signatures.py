@@ -6,9 +6,9 @@ import pytest
 
 from holdfast.records.driver import Reader, Session, Writer
 from holdfast.records.drivers.memory.executor import MemoryExecutor
-from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
-from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
-from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
+from holdfast.records.drivers.sql.executors.mariadb_executor import MariaDBExecutor
+from holdfast.records.drivers.sql.executors.postgresql_executor import PostgreSQLExecutor
+from holdfast.records.drivers.sql.executors.sqlite_executor import SQLiteExecutor
 from holdfast.records.transactions.session import VerbSession
 
 VERBS = [

@@ -2,7 +2,7 @@
 
 import base64
 
-from holdfast.fastapi.sealed_cursor import seal, unseal
+from holdfast.fastapi.crud.sealed_cursor import seal, unseal
 from holdfast.jobs import Jobs, NewJob
 from holdfast.models import ModelRegistry
 from holdfast.platform import open_platform

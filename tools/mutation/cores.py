@@ -43,7 +43,7 @@ CORES = {
         ("records/cursor",), ("tests/records/test_cursors.py", _ON_MEMORY), "page or cursor"
     ),
     "statements": Core(
-        ("records/drivers/sql/conditions",),
+        ("records/drivers/sql/statements/conditions",),
         (_ON_SQLITE, "tests/records/test_marked_composite_keys.py"),
         f"({_CASES}) or (marked and sqlite)",
     ),

@@ -17,8 +17,8 @@ from holdfast.audit.log_keeper import LogKeeper
 from holdfast.audit.row_snapshot import RowSnapshot
 from holdfast.errors import NotFoundError
 from holdfast.fastapi import OutModel, problem_responses
-from holdfast.fastapi.page_cursors import sealed_page, unsealed_cursor
-from holdfast.fastapi.query_time import QueryTime
+from holdfast.fastapi.crud.page_cursors import sealed_page, unsealed_cursor
+from holdfast.fastapi.crud.query_time import QueryTime
 from holdfast.records import Page
 
 

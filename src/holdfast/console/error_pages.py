@@ -13,9 +13,9 @@ from holdfast.access.gate import caller_of
 from holdfast.console.console_site import site_of
 from holdfast.console.page import PageHead, page
 from holdfast.errors import HoldfastError, UnauthenticatedError
-from holdfast.fastapi.error_table import problem_of
 from holdfast.fastapi.exchange import request_id_of
-from holdfast.fastapi.problem import ProblemError, phrase, problem_response
+from holdfast.fastapi.problems.error_table import problem_of
+from holdfast.fastapi.problems.problem import ProblemError, phrase, problem_response
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

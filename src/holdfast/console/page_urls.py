@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 
+from holdfast.fastapi.crud.sealed_cursor import seal, unseal
 from holdfast.fastapi.exchange import cursor_secrets
-from holdfast.fastapi.sealed_cursor import seal, unseal
 
 if TYPE_CHECKING:
     from holdfast.console.console_site import ConsoleSite

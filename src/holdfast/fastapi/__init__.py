@@ -7,39 +7,39 @@ with needs_extra("fastapi", "holdfast.fastapi"):
 
 from holdfast.fastapi.application import Holdfast
 from holdfast.fastapi.background_jobs import BackgroundJobs
-from holdfast.fastapi.crud_router import crud_router
-from holdfast.fastapi.crud_rules import CrudModels, CrudRules
+from holdfast.fastapi.crud.crud_router import crud_router
+from holdfast.fastapi.crud.crud_rules import CrudModels, CrudRules
+from holdfast.fastapi.crud.list_query import ListQuery, list_query
+from holdfast.fastapi.crud.preconditions import IfMatch, Minimal, RequiredMatch
 from holdfast.fastapi.dependencies import Bucket, Cache, FromPath, Repo, RequestID, Store, entity_at
 from holdfast.fastapi.entity_tag import entity_tag
-from holdfast.fastapi.event_stream import (
+from holdfast.fastapi.exchange import lift_deadline
+from holdfast.fastapi.http_options import HTTPOptions
+from holdfast.fastapi.idempotency import Idempotency, IdempotentRoute, idempotency
+from holdfast.fastapi.idempotency_record import IdempotencyRecord, purge_idempotency_records
+from holdfast.fastapi.problems.problem import ProblemError
+from holdfast.fastapi.problems.problem_schema import problem_responses
+from holdfast.fastapi.request_limits import body_limit
+from holdfast.fastapi.request_transaction import Reading, Writing
+from holdfast.fastapi.streams.event_stream import (
     EventStreamOptions,
     ServerSentEvent,
     end_event_streams,
     event_stream,
 )
-from holdfast.fastapi.exchange import lift_deadline
-from holdfast.fastapi.http_options import HTTPOptions
-from holdfast.fastapi.idempotency import Idempotency, IdempotentRoute, idempotency
-from holdfast.fastapi.idempotency_record import IdempotencyRecord, purge_idempotency_records
-from holdfast.fastapi.job_events import job_event_stream, job_events
-from holdfast.fastapi.list_query import ListQuery, list_query
-from holdfast.fastapi.object_response import DownloadOptions, object_response
-from holdfast.fastapi.preconditions import IfMatch, Minimal, RequiredMatch
-from holdfast.fastapi.presigned_transfer import (
+from holdfast.fastapi.streams.job_events import job_event_stream, job_events
+from holdfast.fastapi.thread_repository import SyncRepo
+from holdfast.fastapi.transfers.object_response import DownloadOptions, object_response
+from holdfast.fastapi.transfers.presigned_transfer import (
     UploadForm,
     confirm_upload,
     presigned_redirect,
     upload_form,
 )
-from holdfast.fastapi.problem import ProblemError
-from holdfast.fastapi.problem_schema import problem_responses
-from holdfast.fastapi.request_body import UploadLimits
-from holdfast.fastapi.request_limits import body_limit
-from holdfast.fastapi.request_transaction import Reading, Writing
-from holdfast.fastapi.thread_repository import SyncRepo
-from holdfast.fastapi.upload_dependency import upload_to
-from holdfast.fastapi.upload_request import ReceivedUpload, receive_upload
-from holdfast.fastapi.wire_model import (
+from holdfast.fastapi.transfers.request_body import UploadLimits
+from holdfast.fastapi.transfers.upload_dependency import upload_to
+from holdfast.fastapi.transfers.upload_request import ReceivedUpload, receive_upload
+from holdfast.fastapi.wire.wire_model import (
     CreateModel,
     OutModel,
     PatchModel,

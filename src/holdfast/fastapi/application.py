@@ -10,13 +10,13 @@ from fastapi.routing import APIRoute
 from holdfast.cache import open_cache
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.background_jobs import BackgroundJobs, working
-from holdfast.fastapi.error_handlers import install_error_handlers
 from holdfast.fastapi.exchange import Resources
 from holdfast.fastapi.exchange_middleware import ExchangeMiddleware
 from holdfast.fastapi.health_routes import add_health_routes
 from holdfast.fastapi.http_options import HTTPOptions
 from holdfast.fastapi.idempotency import IdempotentRoute
-from holdfast.fastapi.problem_schema import describe_problems
+from holdfast.fastapi.problems.error_handlers import install_error_handlers
+from holdfast.fastapi.problems.problem_schema import describe_problems
 from holdfast.fastapi.route_check import check_routes
 from holdfast.jobs import Job, Jobs
 from holdfast.objects import open_bucket

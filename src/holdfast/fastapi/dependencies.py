@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from holdfast.cache import Cache as CacheType
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.exchange import exchange_of
-from holdfast.fastapi.wire_field import key_hints
+from holdfast.fastapi.wire.wire_field import key_hints
 from holdfast.objects import Bucket as BucketType
 from holdfast.records import Entity, Repository
 from holdfast.records import Store as StoreType

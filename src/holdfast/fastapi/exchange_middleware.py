@@ -18,7 +18,7 @@ from holdfast.fastapi.exchange import (
     current_exchange,
     keep_exchange,
 )
-from holdfast.fastapi.problem import ProblemError, problem_response
+from holdfast.fastapi.problems.problem import ProblemError, problem_response
 from holdfast.fastapi.request_limits import LimitedBody
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.exchange import exchange_in
-from holdfast.fastapi.problem import ProblemError
+from holdfast.fastapi.problems.problem import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping

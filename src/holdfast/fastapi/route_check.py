@@ -14,7 +14,7 @@ from holdfast.errors import ConfigurationError
 from holdfast.fastapi.dependencies import EntityAt, RepositoryOf, opened_bucket, opened_cache
 from holdfast.fastapi.request_transaction import reading, writing
 from holdfast.fastapi.thread_repository import ThreadRepositoryOf
-from holdfast.fastapi.upload_dependency import UploadTo
+from holdfast.fastapi.transfers.upload_dependency import UploadTo
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from holdfast.access import Role
 from holdfast.access.gate import allow, counted_as, still_allowed
 from holdfast.fastapi import Repo, event_stream, problem_responses
-from holdfast.fastapi.job_events import job_event_stream
-from holdfast.fastapi.query_time import QueryTime
+from holdfast.fastapi.crud.query_time import QueryTime
+from holdfast.fastapi.streams.job_events import job_event_stream
 from holdfast.jobs.history.job_feed import JobFeed
 from holdfast.jobs.history.job_log import LARGEST_PAGE, LogLevel
 from holdfast.jobs.history.job_streams import change_events, log_events

@@ -16,7 +16,7 @@ from pydantic import (
 
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi import ListQuery, OutModel
-from holdfast.fastapi.query_time import QueryTime
+from holdfast.fastapi.crud.query_time import QueryTime
 from holdfast.jobs.history.job_attempt import JobAttempt
 from holdfast.jobs.history.job_log import JobLogLine
 from holdfast.jobs.history.queue_position import QueuePosition

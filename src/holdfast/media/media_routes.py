@@ -24,14 +24,14 @@ from holdfast.fastapi import (
     crud_router,
     problem_responses,
 )
-from holdfast.fastapi.crud_rules import Verb
+from holdfast.fastapi.crud.crud_rules import Verb
 from holdfast.fastapi.exchange import lift_deadline
-from holdfast.fastapi.file_names import safe_file_name
-from holdfast.fastapi.job_events import job_event_stream
-from holdfast.fastapi.object_response import add_download, object_response
-from holdfast.fastapi.presigned_transfer import UploadForm, confirm_upload, upload_form
-from holdfast.fastapi.request_body import announced_size
-from holdfast.fastapi.upload_request import receive_upload
+from holdfast.fastapi.streams.job_events import job_event_stream
+from holdfast.fastapi.transfers.file_names import safe_file_name
+from holdfast.fastapi.transfers.object_response import add_download, object_response
+from holdfast.fastapi.transfers.presigned_transfer import UploadForm, confirm_upload, upload_form
+from holdfast.fastapi.transfers.request_body import announced_size
+from holdfast.fastapi.transfers.upload_request import receive_upload
 from holdfast.media.analysis_options import AnalysisOptions
 from holdfast.media.entities import Clip, Project, Video
 from holdfast.media.library import MediaLibrary, check_project_name

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.fastapi.problem import ProblemError
-from holdfast.fastapi.request_body import UploadLimits
+from holdfast.fastapi.problems.problem import ProblemError
+from holdfast.fastapi.transfers.request_body import UploadLimits
 from holdfast.media.entities import Video
 
 if TYPE_CHECKING:

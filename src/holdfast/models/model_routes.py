@@ -14,12 +14,12 @@ from holdfast.access import Role
 from holdfast.access.gate import allow
 from holdfast.errors import NotFoundError
 from holdfast.fastapi import OutModel, problem_responses
-from holdfast.fastapi.file_names import safe_file_name
-from holdfast.fastapi.object_response import add_download, object_response
-from holdfast.fastapi.page_cursors import sealed_page, unsealed_cursor
-from holdfast.fastapi.query_time import QueryTime
-from holdfast.fastapi.request_body import UploadLimits
-from holdfast.fastapi.upload_request import receive_upload
+from holdfast.fastapi.crud.page_cursors import sealed_page, unsealed_cursor
+from holdfast.fastapi.crud.query_time import QueryTime
+from holdfast.fastapi.transfers.file_names import safe_file_name
+from holdfast.fastapi.transfers.object_response import add_download, object_response
+from holdfast.fastapi.transfers.request_body import UploadLimits
+from holdfast.fastapi.transfers.upload_request import receive_upload
 from holdfast.models.alias_history import AnyVersion, Expected
 from holdfast.models.model_entities import (
     AliasMove,

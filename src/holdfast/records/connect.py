@@ -179,7 +179,10 @@ def _on_servers(
 
     *asked* are the defaults of the options, and those that the caller gave.
     """
-    from holdfast.records.drivers.sql.server_address import replica_addresses, server_addresses
+    from holdfast.records.drivers.sql.connections.server_address import (
+        replica_addresses,
+        server_addresses,
+    )
     from holdfast.records.drivers.sql.server_driver import ServerDriver
 
     addresses, rest = server_addresses(location, port=port, user=user)

@@ -11,9 +11,9 @@ from holdfast.access import Role
 from holdfast.access.gate import AskedBy, allow
 from holdfast.errors import ObjectNotFoundError
 from holdfast.fastapi import problem_responses
-from holdfast.fastapi.object_response import add_download, object_response
-from holdfast.fastapi.request_body import UploadLimits, body_chunks
 from holdfast.fastapi.request_limits import lift_body_limit
+from holdfast.fastapi.transfers.object_response import add_download, object_response
+from holdfast.fastapi.transfers.request_body import UploadLimits, body_chunks
 from holdfast.objects import CommonPrefix, ObjectInfo, PresignOptions, PutOptions
 from holdfast.platform import Platform
 from holdfast.platform.own_keys import check_may_write

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 
 from holdfast.fastapi.page_origin import SAFE_METHODS, is_own_page
-from holdfast.fastapi.problem import ProblemError, problem_response
+from holdfast.fastapi.problems.problem import ProblemError, problem_response
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from holdfast.access import Role
 from holdfast.access.gate import allow
 from holdfast.fastapi import OutModel, Writing, problem_responses
-from holdfast.fastapi.page_cursors import sealed_page, unsealed_cursor
+from holdfast.fastapi.crud.page_cursors import sealed_page, unsealed_cursor
 from holdfast.webhooks.webhook_entities import URL_LENGTH, Webhook, WebhookDelivery
 from holdfast.webhooks.webhooks import Subscribed, Webhooks
 

@@ -27,7 +27,7 @@ from holdfast.errors import (
     UntranslatableError,
 )
 from holdfast.integrations.sqlalchemy import field_of, orm_session
-from holdfast.records.drivers.sql.store_statements import statements_of
+from holdfast.records.drivers.sql.statements.store_statements import statements_of
 
 
 class Rank(enum.Enum):

@@ -4,7 +4,7 @@ import pytest
 
 from holdfast import Entity, Field, Migrations, field, generated_key, open_store, ref
 from holdfast.errors import ConfigurationError, SchemaMismatchError
-from holdfast.records.drivers.sql import server_executor, sqlite_executor
+from holdfast.records.drivers.sql.executors import server_executor, sqlite_executor
 from holdfast.sync import open_store as open_blocking
 from records.migrations.library import Note, NoteToo
 

@@ -18,7 +18,7 @@ from tools.services.postgresql import POSTGRESQL
 
 from holdfast import open_store
 from holdfast.errors import ConfigurationError, UnavailableError
-from holdfast.records.drivers.sql.encryption import is_this_machine
+from holdfast.records.drivers.sql.connections.encryption import is_this_machine
 from holdfast.records.migrations.sync import Migrations
 from records.sql import hostile_server
 from records.sql.hostile_server import (

@@ -4,10 +4,10 @@ import pytest
 
 from holdfast import Entity, Field, One, field, key, one, open_store, ref
 from holdfast.records.driver import Select
-from holdfast.records.drivers.sql import read_statements
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
-from holdfast.records.drivers.sql.store_statements import StoreStatements
+from holdfast.records.drivers.sql.statements import read_statements
+from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
 from holdfast.records.entities.model import model_of
 from servers import connected, execute
 

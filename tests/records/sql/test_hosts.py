@@ -14,7 +14,7 @@ from tools.services.postgresql import POSTGRESQL
 from holdfast import Entity, Field, generated_key, open_store, sync
 from holdfast.errors import ConfigurationError, UnavailableError
 from holdfast.integrations.sqlalchemy import sync as stepped
-from holdfast.records.drivers.sql.server_address import server_addresses
+from holdfast.records.drivers.sql.connections.server_address import server_addresses
 from holdfast.records.migrations.sync import Migrations
 from holdfast.records.store_url import parse_store_url
 from records.sql.notes import ENTITIES, reach

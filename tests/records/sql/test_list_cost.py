@@ -8,7 +8,7 @@ from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
-from holdfast.records.drivers.sql.store_statements import StoreStatements
+from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
 from holdfast.records.entities.model import model_of
 from holdfast.records.expressions.query import Or
 from holdfast.sync import open_store

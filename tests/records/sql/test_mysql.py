@@ -28,8 +28,8 @@ from holdfast import (
 )
 from holdfast.errors import ConfigurationError, DuplicateError, ForeignKeyError
 from holdfast.integrations.sqlalchemy import execute as execute_in
-from holdfast.records.drivers.sql.case_folding import every_character
-from holdfast.records.drivers.sql.mysql_connection import MARIADB, MYSQL
+from holdfast.records.drivers.sql.connections.mysql_connection import MARIADB, MYSQL
+from holdfast.records.drivers.sql.statements.case_folding import every_character
 from holdfast.records.migrations.sync import Migrations
 from holdfast.records.values.text import fold_case
 from records.sql import hostile_server

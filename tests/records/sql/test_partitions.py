@@ -7,8 +7,8 @@ import pytest
 
 from holdfast import Entity, Field, field, key, open_store, ref, unique, version
 from holdfast.errors import DuplicateError, ForeignKeyError, StaleVersionError
-from holdfast.records.drivers.sql.constraint_ddl import database_name
-from holdfast.records.drivers.sql.schema_inspection import VERSION_TABLE
+from holdfast.records.drivers.sql.statements.constraint_ddl import database_name
+from holdfast.records.drivers.sql.statements.schema_inspection import VERSION_TABLE
 from holdfast.records.entities.model import model_of
 from holdfast.records.migrations import Migrations
 from servers import execute

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from holdfast.records.drivers.sql.pool import TaskSlots
+from holdfast.records.drivers.sql.connections.pool import TaskSlots
 
 
 async def waiting(slots, count):

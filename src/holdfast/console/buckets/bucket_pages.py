@@ -30,8 +30,8 @@ from holdfast.console.visits.content_policy import POLICY_HEADER, content_policy
 from holdfast.console.visits.forgery_check import FileSent, FormSent
 from holdfast.console.visits.visit import Notice
 from holdfast.errors import ObjectNotFoundError, UnsupportedError
-from holdfast.fastapi.file_names import safe_file_name
-from holdfast.fastapi.object_response import object_response
+from holdfast.fastapi.transfers.file_names import safe_file_name
+from holdfast.fastapi.transfers.object_response import object_response
 from holdfast.objects import (
     Bucket,
     BucketCapability,

@@ -11,7 +11,7 @@ from fastapi import HTTPException
 
 from holdfast.console.buckets.bucket_places import find_bucket
 from holdfast.console.uploads.upload_routes import takes_parts
-from holdfast.fastapi.file_names import safe_file_name
+from holdfast.fastapi.transfers.file_names import safe_file_name
 from holdfast.objects import BucketCapability, PutOptions
 from holdfast.platform.own_keys import check_may_write
 

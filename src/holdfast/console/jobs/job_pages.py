@@ -26,8 +26,8 @@ from holdfast.console.page import Crumb, PageHead, moved, page, part
 from holdfast.console.template_filters import indented
 from holdfast.console.visits.forgery_check import FormSent
 from holdfast.console.visits.visit import Notice
-from holdfast.fastapi.event_stream import ServerSentEvent, event_stream
-from holdfast.fastapi.job_events import job_events
+from holdfast.fastapi.streams.event_stream import ServerSentEvent, event_stream
+from holdfast.fastapi.streams.job_events import job_events
 from holdfast.jobs import JobFeed, JobQueue, Jobs, JobStatus, Queues
 from holdfast.jobs.history.job_attempt import JobAttempt
 from holdfast.jobs.history.job_log import LOG_LINES, JobLogLine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.console.bounded_look import Wanted
 from holdfast.errors import InvalidQueryError
-from holdfast.fastapi.list_query import MOST_PREDICATES
+from holdfast.fastapi.crud.list_query import MOST_PREDICATES
 from holdfast.records import text_matches
 from holdfast.records.expressions.operands import Column
 from holdfast.records.expressions.query import Order

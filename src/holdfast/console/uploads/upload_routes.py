@@ -16,8 +16,8 @@ from holdfast.console.page import moved
 from holdfast.console.uploads.upload_sessions import UploadSession, UploadSessions, part_bytes
 from holdfast.console.visits.forgery_check import FormSent, SentForm
 from holdfast.console.visits.visit import Notice
-from holdfast.fastapi.request_body import UploadLimits, body_chunks, too_large
 from holdfast.fastapi.request_limits import lift_body_limit
+from holdfast.fastapi.transfers.request_body import UploadLimits, body_chunks, too_large
 from holdfast.objects import Bucket, BucketCapability, PresignOptions
 
 _URL_LIFE = timedelta(minutes=15)

@@ -20,7 +20,7 @@ from holdfast.console.videos.case_pages import add_case_pages
 from holdfast.console.videos.video_forms import add_video_forms
 from holdfast.console.videos.video_plot import video_plot
 from holdfast.errors import HoldfastError, InvalidValueError, NotFoundError
-from holdfast.fastapi.object_response import add_download, object_response
+from holdfast.fastapi.transfers.object_response import add_download, object_response
 from holdfast.jobs import Job, JobStatus
 from holdfast.media import MediaLibrary, Project, Video
 from holdfast.media.geometry import Point

@@ -11,8 +11,8 @@ from uuid import UUID
 from fastapi import HTTPException
 
 from holdfast.errors import InvalidValueError, MediaError
-from holdfast.fastapi.file_names import safe_file_name
-from holdfast.fastapi.request_body import too_large
+from holdfast.fastapi.transfers.file_names import safe_file_name
+from holdfast.fastapi.transfers.request_body import too_large
 from holdfast.media.project_reach import reached_project
 from holdfast.workspace import open_workspace
 

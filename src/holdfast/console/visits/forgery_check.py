@@ -12,10 +12,10 @@ from starlette.requests import Request
 
 from holdfast.console.console_site import site_of
 from holdfast.console.visits.visit import is_form_token
-from holdfast.fastapi.multipart_body import FilePart, MultipartBody
 from holdfast.fastapi.page_origin import SAFE_METHODS, is_own_page
-from holdfast.fastapi.request_body import FORM_BYTES, UploadLimits, body_chunks
 from holdfast.fastapi.request_limits import lift_body_limit
+from holdfast.fastapi.transfers.multipart_body import FilePart, MultipartBody
+from holdfast.fastapi.transfers.request_body import FORM_BYTES, UploadLimits, body_chunks
 
 TOKEN_FIELD = "form_token"  # noqa: S105 - the name of a field
 TOKEN_HEADER = "x-form-token"  # noqa: S105 - the name of a header

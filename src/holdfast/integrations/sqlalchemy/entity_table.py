@@ -14,7 +14,7 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
-from holdfast.records.drivers.sql.schema_inspection import place_of
+from holdfast.records.drivers.sql.statements.schema_inspection import place_of
 from holdfast.records.entities.model import model_of
 from holdfast.records.entities.table_names import stored_name
 from holdfast.records.values.value import Kind
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Dialect
+    from holdfast.records.drivers.sql.statements.dialect import Codec, Dialect
     from holdfast.records.entities.model import Model
     from holdfast.records.values.field_spec import FieldSpec
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from holdfast.fastapi.event_stream import EventSource
+    from holdfast.fastapi.streams.event_stream import EventSource
     from holdfast.jobs.history.job_feed import JobFeed
     from holdfast.jobs.history.job_log import JobLogLine
     from holdfast.jobs.job import Job

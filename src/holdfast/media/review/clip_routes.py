@@ -11,7 +11,7 @@ from holdfast.access import Caller, Role
 from holdfast.access.gate import AskedBy, allow, anybody
 from holdfast.errors import NotFoundError
 from holdfast.fastapi import OutModel, problem_responses
-from holdfast.fastapi.object_response import add_download, object_response
+from holdfast.fastapi.transfers.object_response import add_download, object_response
 from holdfast.media.library import MediaLibrary, check_name
 from holdfast.media.project_reach import check_reach, reached_video
 from holdfast.media.review.review_entities import SavedClip

@@ -57,7 +57,7 @@ async def rows_that_break_different_rules_are_refused_by_one_of_them(lab: Lab) -
     await tickets.add_many(
         [Ticket(id=1, name="a"), Ticket(id=2, name="b", priority=10), Ticket(id=3, name="taken")]
     )
-    changes = [Ticket.name.to("taken"), Ticket.priority.increment(1)]
+    changes: list[Change] = [Ticket.name.to("taken"), Ticket.priority.increment(1)]
     async with lab.unchanged():
         try:
             await tickets.update_where(Ticket.id < 3, changes=changes)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from holdfast.errors import HoldfastError
-    from holdfast.records.drivers.sql.server_address import ServerAddress
+    from holdfast.records.drivers.sql.connections.server_address import ServerAddress
     from holdfast.records.entities.model import Model
 
 E = TypeVar("E")

@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.constraint_ddl import constraint_of
+from holdfast.records.drivers.sql.connections.mysql_connection import MARIADB
 from holdfast.records.drivers.sql.dialects.mariadb import LOWERED, MariaDBDialect, index_by_columns
 from holdfast.records.drivers.sql.dialects.mariadb_json import COLLATION
-from holdfast.records.drivers.sql.mariadb_executor import MariaDBExecutor
-from holdfast.records.drivers.sql.mysql_connection import MARIADB
+from holdfast.records.drivers.sql.executors.mariadb_executor import MariaDBExecutor
 from holdfast.records.drivers.sql.mysql_family_server import (
     MySQLFamilyServer,
     database_creation,
     databases_of,
 )
-from holdfast.records.drivers.sql.sequence_ddl import creation as sequence_creation
-from holdfast.records.drivers.sql.sequence_ddl import quoted, sequences_in
+from holdfast.records.drivers.sql.statements.constraint_ddl import constraint_of
+from holdfast.records.drivers.sql.statements.sequence_ddl import creation as sequence_creation
+from holdfast.records.drivers.sql.statements.sequence_ddl import quoted, sequences_in
 from holdfast.records.entities.constraint import Unique
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from holdfast.records.drivers.sql.server_connection import ServerConnection
-    from holdfast.records.drivers.sql.server_executor import ServerExecutor
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
 
 _QUIETLY = "SET STATEMENT sql_notes = 0"
 """Begins a statement that makes no note of what is there, or gone, already: asyncmy logs notes."""

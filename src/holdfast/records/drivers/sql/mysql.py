@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.driver import StoreCapability
+from holdfast.records.drivers.sql.connections.mysql_connection import MYSQL
 from holdfast.records.drivers.sql.dialects.mysql import LOWERED, MySQLDialect, without_growing
 from holdfast.records.drivers.sql.dialects.mysql_json import COLLATION
-from holdfast.records.drivers.sql.mysql_connection import MYSQL
-from holdfast.records.drivers.sql.mysql_executor import MySQLExecutor
+from holdfast.records.drivers.sql.executors.mysql_executor import MySQLExecutor
 from holdfast.records.drivers.sql.mysql_family_server import (
     MySQLFamilyServer,
     database_creation,
@@ -24,9 +24,9 @@ from holdfast.records.drivers.sql.mysql_family_server import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from holdfast.records.drivers.sql.server_connection import ServerConnection
-    from holdfast.records.drivers.sql.server_executor import ServerExecutor
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.options import MySQLOptions
 
 _dialect = cache(MySQLDialect)

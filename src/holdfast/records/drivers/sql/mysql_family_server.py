@@ -5,29 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from holdfast.records.driver import StoreCapability
-from holdfast.records.drivers.sql.case_folding import learned
-from holdfast.records.drivers.sql.encryption import advised, encryption
-from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
+from holdfast.records.drivers.sql.connections.encryption import advised, encryption
+from holdfast.records.drivers.sql.connections.host_choice import connect_to_first, in_turn
+from holdfast.records.drivers.sql.connections.mysql_connection import SessionStart
+from holdfast.records.drivers.sql.connections.server_connection import connection_module
 from holdfast.records.drivers.sql.mapped_tables import mysql_family_schema
 from holdfast.records.drivers.sql.mapped_tables.mapped_mysql_family import mapped_mysql_family
-from holdfast.records.drivers.sql.mysql_connection import SessionStart
-from holdfast.records.drivers.sql.server_connection import connection_module
+from holdfast.records.drivers.sql.statements.case_folding import learned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.drivers.sql.case_folding import Misfolded
-    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.connections.mysql_connection import Product
+    from holdfast.records.drivers.sql.connections.server_address import ServerAddress
+    from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
     from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect
-    from holdfast.records.drivers.sql.mysql_connection import Product
-    from holdfast.records.drivers.sql.mysql_family_executor import MySQLFamilyExecutor
+    from holdfast.records.drivers.sql.executors.mysql_family_executor import MySQLFamilyExecutor
+    from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.executors.server_reader import StatementLog
     from holdfast.records.drivers.sql.server import MappedSchema
-    from holdfast.records.drivers.sql.server_address import ServerAddress
-    from holdfast.records.drivers.sql.server_connection import ServerConnection
-    from holdfast.records.drivers.sql.server_executor import ServerExecutor
-    from holdfast.records.drivers.sql.server_reader import StatementLog
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.drivers.sql.statements.case_folding import Misfolded
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.entities.model import Model
     from holdfast.records.options import MariaDBOptions, MySQLOptions
 

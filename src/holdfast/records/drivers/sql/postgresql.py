@@ -10,27 +10,27 @@ import sqlalchemy as sa
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.driver import StoreCapability
-from holdfast.records.drivers.sql.case_folding import learned
+from holdfast.records.drivers.sql.connections.encryption import advised, encryption
+from holdfast.records.drivers.sql.connections.host_choice import connect_to_first, in_turn
+from holdfast.records.drivers.sql.connections.server_connection import connection_module
 from holdfast.records.drivers.sql.dialects.postgresql import FOLDS, LOWERED, PostgreSQLDialect
-from holdfast.records.drivers.sql.encryption import advised, encryption
-from holdfast.records.drivers.sql.host_choice import connect_to_first, in_turn
+from holdfast.records.drivers.sql.executors.postgresql_executor import PostgreSQLExecutor
 from holdfast.records.drivers.sql.mapped_tables.postgresql import mapped_postgresql
-from holdfast.records.drivers.sql.postgresql_executor import PostgreSQLExecutor
-from holdfast.records.drivers.sql.sequence_ddl import creation as sequence_creation
-from holdfast.records.drivers.sql.sequence_ddl import quoted, sequences_in
-from holdfast.records.drivers.sql.server_connection import connection_module
-from holdfast.records.drivers.sql.tables import WORD_INDEX, named
+from holdfast.records.drivers.sql.statements.case_folding import learned
+from holdfast.records.drivers.sql.statements.sequence_ddl import creation as sequence_creation
+from holdfast.records.drivers.sql.statements.sequence_ddl import quoted, sequences_in
+from holdfast.records.drivers.sql.statements.tables import WORD_INDEX, named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.driver import TransactionOptions
-    from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.server_address import ServerAddress
-    from holdfast.records.drivers.sql.server_connection import ServerConnection
-    from holdfast.records.drivers.sql.server_executor import ServerExecutor
-    from holdfast.records.drivers.sql.server_reader import StatementLog
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.drivers.sql.connections.server_address import ServerAddress
+    from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.executors.server_reader import StatementLog
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.entities.model import Model
     from holdfast.records.options import PostgreSQLOptions
 

@@ -6,16 +6,16 @@ import time
 from typing import TYPE_CHECKING
 
 from holdfast.errors import UnavailableError
-from holdfast.records.drivers.sql.pool import Pool
+from holdfast.records.drivers.sql.connections.pool import Pool
 from holdfast.records.drivers.sql.server_transaction import begin_on
 
 if TYPE_CHECKING:
     from holdfast.records.driver import TransactionOptions
+    from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.executors.server_reader import StatementLog
     from holdfast.records.drivers.sql.server import Server
-    from holdfast.records.drivers.sql.server_executor import ServerExecutor
-    from holdfast.records.drivers.sql.server_reader import StatementLog
     from holdfast.records.drivers.sql.server_transaction import ServerTransaction
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
 
 _AWAY = 5.0  # seconds that replicas are left alone when none of them could be reached
 

@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from holdfast.records.driver import StoreCapability, TransactionOptions
-    from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.schema_inspection import FoundTables
-    from holdfast.records.drivers.sql.server_connection import ServerConnection
-    from holdfast.records.drivers.sql.server_executor import ServerExecutor
-    from holdfast.records.drivers.sql.server_reader import StatementLog
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
+    from holdfast.records.drivers.sql.executors.server_reader import StatementLog
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.schema_inspection import FoundTables
+    from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.entities.model import Model
     from holdfast.records.options import PoolOptions
     from holdfast.records.schema_diff import Difference

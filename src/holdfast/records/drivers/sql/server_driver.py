@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 from holdfast.clock import sleep_thread
 from holdfast.errors import SerializationError, TransactionError, UnavailableError
 from holdfast.records.driver import TransactionOptions
+from holdfast.records.drivers.sql.connections.pool import Pool
+from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
+from holdfast.records.drivers.sql.executors.server_reader import StatementLog
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
-from holdfast.records.drivers.sql.pool import Pool
 from holdfast.records.drivers.sql.replica_reads import ReplicaReads
-from holdfast.records.drivers.sql.schema_inspection import (
+from holdfast.records.drivers.sql.server_transaction import ServerTransaction, begin_on
+from holdfast.records.drivers.sql.statements.schema_inspection import (
     found_tables,
     inspection_query,
     schema_differences,
 )
-from holdfast.records.drivers.sql.server_executor import ServerExecutor
-from holdfast.records.drivers.sql.server_reader import StatementLog
-from holdfast.records.drivers.sql.server_transaction import ServerTransaction, begin_on
-from holdfast.records.drivers.sql.store_statements import StoreStatements, statements_of
+from holdfast.records.drivers.sql.statements.store_statements import StoreStatements, statements_of
 from holdfast.records.entities.table_names import schema_of
 from holdfast.records.transactions.session import VerbSession
 from holdfast.stats import Stats

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.records.drivers.sql.case_folding import learned
 from holdfast.records.drivers.sql.dialects.mariadb import LOWERED as LOWERED_BY_MARIADB
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import LOWERED as LOWERED_BY_MYSQL
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect, without_growing
 from holdfast.records.drivers.sql.dialects.postgresql import FOLDS, LOWERED, PostgreSQLDialect
+from holdfast.records.drivers.sql.statements.case_folding import learned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import sqlalchemy as sa
 
-    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
 
 
 async def folding_dialect(name: str, connection: sa.Connection) -> Dialect:

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from holdfast.errors import HoldfastError, UnavailableError
-from holdfast.records.drivers.sql.server_executor import ServerExecutor
+from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import BorrowedConnection
 from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import engine_for
 from holdfast.records.transactions.session import VerbSession
@@ -15,7 +15,7 @@ from holdfast.records.transactions.session import VerbSession
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from holdfast.records.drivers.sql.pool import Pool
+    from holdfast.records.drivers.sql.connections.pool import Pool
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -27,22 +27,22 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.records.driver import StoreCapability
+from holdfast.records.drivers.sql.connections.sqlite_connection import (
+    SQLiteConnection,
+    SQLiteWriter,
+)
+from holdfast.records.drivers.sql.connections.sqlite_forking import inherited_open
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
+from holdfast.records.drivers.sql.executors.sqlite_executor import SQLiteExecutor
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
 from holdfast.records.drivers.sql.mapped_tables.sqlite import create, drop, mapped_sqlite
-from holdfast.records.drivers.sql.schema_inspection import (
+from holdfast.records.drivers.sql.sqlite_session import SQLiteSession, SQLiteTransaction
+from holdfast.records.drivers.sql.statements.schema_inspection import (
     found_tables,
     inspection_query,
     schema_differences,
 )
-from holdfast.records.drivers.sql.sqlite_connection import (
-    SQLiteConnection,
-    SQLiteWriter,
-)
-from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
-from holdfast.records.drivers.sql.sqlite_forking import inherited_open
-from holdfast.records.drivers.sql.sqlite_session import SQLiteSession, SQLiteTransaction
-from holdfast.records.drivers.sql.store_statements import statements_of
+from holdfast.records.drivers.sql.statements.store_statements import statements_of
 from holdfast.stats import Stats
 
 if TYPE_CHECKING:

@@ -6,16 +6,19 @@ import sqlite3
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from holdfast.offload import Inline
+from holdfast.records.drivers.sql.executors.sqlite_executor import SQLiteExecutor
 from holdfast.records.drivers.sql.failure import sqlite_error
 from holdfast.records.drivers.sql.sqlalchemy_bridge.borrowed_connection import BorrowedConnection
 from holdfast.records.drivers.sql.sqlalchemy_bridge.engines import sqlite_engine
-from holdfast.records.drivers.sql.sqlite_executor import SQLiteExecutor
 from holdfast.records.transactions.session import VerbSession
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from holdfast.records.drivers.sql.sqlite_connection import SQLiteConnection, SQLiteWriter
+    from holdfast.records.drivers.sql.connections.sqlite_connection import (
+        SQLiteConnection,
+        SQLiteWriter,
+    )
     from holdfast.records.entities.model import Model, Row
 
 E = TypeVar("E")

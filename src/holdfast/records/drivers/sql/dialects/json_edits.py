@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, cast
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.dialect import Place, bracketed, number
 from holdfast.records.drivers.sql.dialects.json_paths import path_text
-from holdfast.records.drivers.sql.statement import literal
+from holdfast.records.drivers.sql.statements.dialect import Place, bracketed, number
+from holdfast.records.drivers.sql.statements.statement import literal
 from holdfast.records.values.json_edit import EditAction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.records.drivers.sql.dialect import Expression, Shape
     from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
-    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.drivers.sql.statements.dialect import Expression, Shape
+    from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.values.json_edit import JsonEdit
 
 _COMPARED = (EditAction.APPEND_ABSENT, EditAction.REMOVE_ITEM)

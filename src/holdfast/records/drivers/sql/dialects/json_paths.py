@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import orjson
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.statement import literal
+from holdfast.records.drivers.sql.statements.statement import literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.records.drivers.sql.dialect import Expression, Steps
+    from holdfast.records.drivers.sql.statements.dialect import Expression, Steps
 
 
 def path_texts(steps: Steps) -> list[str]:

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from holdfast.records.drivers.sql.dialect import Expression, Place, Shape, Steps
-    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.drivers.sql.statements.dialect import Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.expressions.query import Operator
 
 

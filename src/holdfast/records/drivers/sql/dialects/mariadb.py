@@ -8,19 +8,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect as MariaDBCompiler
 
-from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
-from holdfast.records.drivers.sql.constraint_ddl import text_of, unique_of
 from holdfast.records.drivers.sql.dialects import mariadb_json
 from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect, overwriting
-from holdfast.records.drivers.sql.statement import parameter
+from holdfast.records.drivers.sql.statements.case_folding import NOTHING_WRONG, Folding
+from holdfast.records.drivers.sql.statements.constraint_ddl import text_of, unique_of
+from holdfast.records.drivers.sql.statements.statement import parameter
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.case_folding import Misfolded
-    from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
+    from holdfast.records.drivers.sql.statements.case_folding import Misfolded
+    from holdfast.records.drivers.sql.statements.dialect import Expression
     from holdfast.records.entities.model import Model
 
 E = TypeVar("E")

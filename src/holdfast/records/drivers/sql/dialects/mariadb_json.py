@@ -17,9 +17,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.drivers.sql.dialect import Place, joined
 from holdfast.records.drivers.sql.dialects.json_paths import extracted, path_texts
-from holdfast.records.drivers.sql.statement import ValueList, literal
+from holdfast.records.drivers.sql.statements.dialect import Place, joined
+from holdfast.records.drivers.sql.statements.statement import ValueList, literal
 from holdfast.records.expressions.query import Operator
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    from holdfast.records.drivers.sql.dialect import Expression, Shape, Steps
-    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.drivers.sql.statements.dialect import Expression, Shape, Steps
+    from holdfast.records.drivers.sql.statements.statement import Parameters
 
 COLLATION = "utf8mb4_nopad_bin"
 depth = 31  # levels that MariaDB's JSON functions look into

@@ -10,18 +10,18 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler
 from sqlalchemy.dialects.mysql.base import MySQLDialect as MySQLCompiler
 
-from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding, growing
-from holdfast.records.drivers.sql.constraint_ddl import text_of
 from holdfast.records.drivers.sql.dialects import mysql_json
 from holdfast.records.drivers.sql.dialects.mysql_family import MySQLFamilyDialect, overwriting
-from holdfast.records.drivers.sql.statement import literal, parameter
+from holdfast.records.drivers.sql.statements.case_folding import NOTHING_WRONG, Folding, growing
+from holdfast.records.drivers.sql.statements.constraint_ddl import text_of
+from holdfast.records.drivers.sql.statements.statement import literal, parameter
 
 if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.case_folding import Misfolded
-    from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
+    from holdfast.records.drivers.sql.statements.case_folding import Misfolded
+    from holdfast.records.drivers.sql.statements.dialect import Expression
     from holdfast.records.entities.model import Model
 
 E = TypeVar("E")

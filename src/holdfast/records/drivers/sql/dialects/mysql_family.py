@@ -12,23 +12,23 @@ from sqlalchemy.dialects import mysql
 
 from holdfast.errors import UnsupportedError
 from holdfast.records.driver import StoreCapability
-from holdfast.records.drivers.sql.dialect import (
+from holdfast.records.drivers.sql.dialects import json_edits, mysql_family_expressions
+from holdfast.records.drivers.sql.statements.dialect import (
     aggregate_text_decoder,
     aware,
     divided,
     naive,
     total_decoder,
 )
-from holdfast.records.drivers.sql.dialects import json_edits, mysql_family_expressions
-from holdfast.records.drivers.sql.group_limit import keys_by_number
-from holdfast.records.drivers.sql.statement import (
+from holdfast.records.drivers.sql.statements.group_limit import keys_by_number
+from holdfast.records.drivers.sql.statements.statement import (
     CaseExpression,
     RowList,
     ValueList,
     WhenList,
     literal,
 )
-from holdfast.records.drivers.sql.upsert import alike, upserted_values
+from holdfast.records.drivers.sql.statements.upsert import alike, upserted_values
 from holdfast.records.expressions.query import Operator, Part
 from holdfast.records.values.value import Kind
 from holdfast.uuid7 import set_int, set_safety
@@ -40,8 +40,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.case_folding import Folding
-    from holdfast.records.drivers.sql.dialect import (
+    from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
+    from holdfast.records.drivers.sql.statements.case_folding import Folding
+    from holdfast.records.drivers.sql.statements.dialect import (
         Codec,
         Expression,
         GroupKeys,
@@ -50,8 +51,7 @@ if TYPE_CHECKING:
         Shape,
         Steps,
     )
-    from holdfast.records.drivers.sql.dialects.json_search import JSONSearch
-    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate, Computed
     from holdfast.records.expressions.query import Order

@@ -14,9 +14,9 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from holdfast.records.drivers.sql.dialect import joined
 from holdfast.records.drivers.sql.dialects.json_paths import extracted, path_texts
-from holdfast.records.drivers.sql.statement import literal
+from holdfast.records.drivers.sql.statements.dialect import joined
+from holdfast.records.drivers.sql.statements.statement import literal
 from holdfast.records.expressions.query import Operator
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.sql.compiler import SQLCompiler
 
-    from holdfast.records.drivers.sql.dialect import Expression, Place, Shape, Steps
-    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.drivers.sql.statements.dialect import Expression, Place, Shape, Steps
+    from holdfast.records.drivers.sql.statements.statement import Parameters
 
 COLLATION = "utf8mb4_0900_bin"
 depth = 100  # levels of a document

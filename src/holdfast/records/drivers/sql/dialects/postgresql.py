@@ -11,18 +11,18 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql import elements
 
-from holdfast.records.drivers.sql.case_folding import NOTHING_WRONG, Folding
-from holdfast.records.drivers.sql.dialect import (
+from holdfast.records.drivers.sql.dialects import postgresql_expressions, postgresql_json_edits
+from holdfast.records.drivers.sql.dialects.postgresql_insertions import upsert_of
+from holdfast.records.drivers.sql.statements.case_folding import NOTHING_WRONG, Folding
+from holdfast.records.drivers.sql.statements.dialect import (
     aggregate_text_decoder,
     divided,
     nulls_placed,
     number,
     total_decoder,
 )
-from holdfast.records.drivers.sql.dialects import postgresql_expressions, postgresql_json_edits
-from holdfast.records.drivers.sql.dialects.postgresql_insertions import upsert_of
-from holdfast.records.drivers.sql.group_limit import keys_by_lateral
-from holdfast.records.drivers.sql.statement import literal, parameter, typed
+from holdfast.records.drivers.sql.statements.group_limit import keys_by_lateral
+from holdfast.records.drivers.sql.statements.statement import literal, parameter, typed
 from holdfast.records.expressions.query import Operator, Part
 from holdfast.records.values.value import Kind
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.case_folding import Misfolded
-    from holdfast.records.drivers.sql.dialect import (
+    from holdfast.records.drivers.sql.statements.case_folding import Misfolded
+    from holdfast.records.drivers.sql.statements.dialect import (
         Codec,
         Expression,
         GroupKeys,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         Shape,
         Steps,
     )
-    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate, Computed
     from holdfast.records.expressions.query import Order

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from holdfast.records.drivers.sql.dialect import bracketed, number
-from holdfast.records.drivers.sql.statement import literal, typed
+from holdfast.records.drivers.sql.statements.dialect import bracketed, number
+from holdfast.records.drivers.sql.statements.statement import literal, typed
 from holdfast.records.expressions.arithmetic import scale_of
 from holdfast.records.expressions.operands import (
     Calculation,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Expression
+    from holdfast.records.drivers.sql.statements.dialect import Expression
     from holdfast.records.expressions.operands import Computed
     from holdfast.records.values.field_spec import FieldSpec
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from holdfast.records.drivers.sql.statement import parameter, typed
-from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
+from holdfast.records.drivers.sql.statements.statement import parameter, typed
+from holdfast.records.drivers.sql.statements.upsert import conflict_target, upserted_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
     from holdfast.records.entities.model import Model
     from holdfast.records.values.field_spec import FieldSpec
 

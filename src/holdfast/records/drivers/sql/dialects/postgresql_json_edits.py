@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from holdfast.records.drivers.sql.dialect import bracketed, number
-from holdfast.records.drivers.sql.statement import literal, typed
+from holdfast.records.drivers.sql.statements.dialect import bracketed, number
+from holdfast.records.drivers.sql.statements.statement import literal, typed
 from holdfast.records.values.json_edit import EditAction
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
     from sqlalchemy.sql.elements import KeyedColumnElement
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression, Shape
-    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.drivers.sql.statements.dialect import Codec, Expression, Shape
+    from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.values.json_edit import JsonEdit
 
     Columns: TypeAlias = ReadOnlyColumnCollection[str, KeyedColumnElement[Any]]

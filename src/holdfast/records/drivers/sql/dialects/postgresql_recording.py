@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, assert_never
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from holdfast.records.drivers.sql.statement import parameter, typed
+from holdfast.records.drivers.sql.statements.statement import parameter, typed
 from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.records.driver import ChangeRecord
-    from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
+    from holdfast.records.drivers.sql.statements.dialect import Expression
     from holdfast.records.entities.model import Model
     from holdfast.records.values.field_spec import FieldSpec
 

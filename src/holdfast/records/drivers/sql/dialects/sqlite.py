@@ -9,11 +9,11 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.dialects.sqlite import insert
 
 from holdfast.records.drivers.sql import sqlite_codecs
-from holdfast.records.drivers.sql.dialect import divided, nulls_placed, number
 from holdfast.records.drivers.sql.dialects import sqlite_expressions
-from holdfast.records.drivers.sql.group_limit import keys_by_subquery
-from holdfast.records.drivers.sql.statement import literal, parameter
-from holdfast.records.drivers.sql.upsert import conflict_target, upserted_values
+from holdfast.records.drivers.sql.statements.dialect import divided, nulls_placed, number
+from holdfast.records.drivers.sql.statements.group_limit import keys_by_subquery
+from holdfast.records.drivers.sql.statements.statement import literal, parameter
+from holdfast.records.drivers.sql.statements.upsert import conflict_target, upserted_values
 from holdfast.records.expressions.query import Operator, Part
 from holdfast.records.values.value import Kind
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import (
+    from holdfast.records.drivers.sql.statements.dialect import (
         Codec,
         Expression,
         GroupKeys,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         Shape,
         Steps,
     )
-    from holdfast.records.drivers.sql.statement import Parameters
+    from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate, Computed
     from holdfast.records.expressions.query import Order

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.dialect import bracketed, number
+from holdfast.records.drivers.sql.statements.dialect import bracketed, number
 from holdfast.records.expressions.arithmetic import scale_of
 from holdfast.records.expressions.operands import (
     Calculation,
@@ -27,7 +27,7 @@ from holdfast.records.values.value import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.drivers.sql.dialect import Expression
+    from holdfast.records.drivers.sql.statements.dialect import Expression
     from holdfast.records.expressions.operands import Computed
 
 _SIGNS = {Operation.ADD: number(1), Operation.SUBTRACT: number(-1)}

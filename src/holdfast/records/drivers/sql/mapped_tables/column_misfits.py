@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from holdfast.records.drivers.sql.mapped_tables.mapped_mysql_family import MappedMySQLFamily
-    from holdfast.records.drivers.sql.schema_inspection import FoundColumn, FoundTables
-    from holdfast.records.drivers.sql.store_statements import StoreStatements
+    from holdfast.records.drivers.sql.statements.schema_inspection import FoundColumn, FoundTables
+    from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.values.field_spec import FieldSpec
 
 _FRACTIONS = re.compile(r"(datetime|timestamp|time)(?:\(\d\))?")

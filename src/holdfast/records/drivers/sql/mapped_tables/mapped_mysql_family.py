@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression
+    from holdfast.records.drivers.sql.statements.dialect import Codec, Expression
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate
     from holdfast.records.expressions.query import Order

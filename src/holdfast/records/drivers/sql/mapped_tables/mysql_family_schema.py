@@ -9,15 +9,15 @@ from holdfast.records.drivers.sql.mapped_tables.column_misfits import misfits
 from holdfast.records.drivers.sql.mapped_tables.column_remedies import misfit_differences
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import declared_tables
 from holdfast.records.drivers.sql.mapped_tables.mapped_mysql_family import MappedMySQLFamily
-from holdfast.records.drivers.sql.schema_inspection import found_tables, inspection_query
-from holdfast.records.drivers.sql.store_statements import StoreStatements
+from holdfast.records.drivers.sql.statements.schema_inspection import found_tables, inspection_query
+from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.schema_inspection import FoundTables
     from holdfast.records.drivers.sql.server import Ask, Define, Server
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.schema_inspection import FoundTables
     from holdfast.records.schema_diff import Difference
 
 

@@ -13,10 +13,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import operators
 
 from holdfast.errors import ConfigurationError
-from holdfast.records.drivers.sql.dialect import aware, naive
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.mapped_tables.mapped_columns import column_of
-from holdfast.records.drivers.sql.statement import literal
+from holdfast.records.drivers.sql.statements.dialect import aware, naive
+from holdfast.records.drivers.sql.statements.statement import literal
 from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Codec, Expression
+    from holdfast.records.drivers.sql.statements.dialect import Codec, Expression
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate
     from holdfast.records.expressions.query import Order

@@ -15,7 +15,7 @@ from holdfast.records.schema_diff import Difference, DifferenceKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
     from holdfast.records.entities.server_default import SequenceDefault
 
 _WHOLE = (ops.CreateTableOp, ops.DropTableOp)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect as Compiler
     from sqlalchemy.types import TypeEngine
 
-    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
 
 E = TypeVar("E")
 

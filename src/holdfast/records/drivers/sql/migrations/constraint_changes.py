@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from holdfast.records.drivers.sql.constraint_ddl import CHECK, UNIQUE, database_name
 from holdfast.records.drivers.sql.migrations.constraint_source import constraint_source
-from holdfast.records.drivers.sql.schema_inspection import place_of
+from holdfast.records.drivers.sql.statements.constraint_ddl import CHECK, UNIQUE, database_name
+from holdfast.records.drivers.sql.statements.schema_inspection import place_of
 from holdfast.records.entities.table_names import in_schema, without_schema
 
 if TYPE_CHECKING:

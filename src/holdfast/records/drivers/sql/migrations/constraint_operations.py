@@ -10,13 +10,6 @@ from alembic import op
 
 from holdfast.blocking import run
 from holdfast.errors import ConflictError, UnsupportedError
-from holdfast.records.drivers.sql.constraint_ddl import (
-    compared,
-    condition,
-    holds,
-    text_of,
-    unique_index,
-)
 from holdfast.records.drivers.sql.dialects.mariadb import column_name, index_by_columns
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS, ColumnType
 from holdfast.records.drivers.sql.migrations.script_operations import (
@@ -25,8 +18,15 @@ from holdfast.records.drivers.sql.migrations.script_operations import (
     told,
 )
 from holdfast.records.drivers.sql.migrations.table_places import index_at
-from holdfast.records.drivers.sql.schema_inspection import place_of
 from holdfast.records.drivers.sql.server_folding import folding_dialect
+from holdfast.records.drivers.sql.statements.constraint_ddl import (
+    compared,
+    condition,
+    holds,
+    text_of,
+    unique_index,
+)
+from holdfast.records.drivers.sql.statements.schema_inspection import place_of
 from holdfast.records.entities.constraint import Check, Unique, columns_read
 from holdfast.records.entities.field import Field
 from holdfast.records.values.value import Bounds
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from alembic.operations import BatchOperations
 
-    from holdfast.records.drivers.sql.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
     from holdfast.records.entities.constraint import Constraint
     from holdfast.records.expressions.query import Predicate
 

@@ -20,10 +20,13 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.extras import needs_extra
-from holdfast.records.drivers.sql.cleartext import CleartextRefusedError
+from holdfast.records.drivers.sql.connections.cleartext import CleartextRefusedError
+from holdfast.records.drivers.sql.connections.encryption import encryption, is_this_machine
+from holdfast.records.drivers.sql.connections.mysql_connection import MARIADB, MYSQL, SessionStart
+from holdfast.records.drivers.sql.connections.server_address import ServerAddress, server_addresses
+from holdfast.records.drivers.sql.connections.sqlite_connection import connect
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
-from holdfast.records.drivers.sql.encryption import encryption, is_this_machine
 from holdfast.records.drivers.sql.failure import (
     FailureKind,
     connect_error,
@@ -36,11 +39,8 @@ from holdfast.records.drivers.sql.failure import (
 from holdfast.records.drivers.sql.mariadb import MariaDBServer
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
 from holdfast.records.drivers.sql.mysql import MySQLServer, read_public_key
-from holdfast.records.drivers.sql.mysql_connection import MARIADB, MYSQL, SessionStart
 from holdfast.records.drivers.sql.mysql_family_server import database_creation
 from holdfast.records.drivers.sql.postgresql import SCHEMA_LOCK, schema_creation
-from holdfast.records.drivers.sql.server_address import ServerAddress, server_addresses
-from holdfast.records.drivers.sql.sqlite_connection import connect
 from holdfast.records.entities.identifiers import check_schema
 from holdfast.records.options import (
     MariaDBOptions,
@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from holdfast.records.drivers.sql.dialect import Dialect
-    from holdfast.records.drivers.sql.mysql_connection import Product
+    from holdfast.records.drivers.sql.connections.mysql_connection import Product
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
     from holdfast.records.options import PoolOptions
 
 _FOREVER = 31_536_000  # seconds
@@ -233,7 +233,7 @@ class PostgreSQLDatabase(_ServerDatabase):
         """See `Database`."""
         options = cast("PostgreSQLOptions", self._options)
         with needs_extra("postgresql", "a migration"):
-            from holdfast.records.drivers.sql.psycopg_connection import (
+            from holdfast.records.drivers.sql.connections.psycopg_connection import (
                 libpq_arguments,
                 libpq_options,
             )
@@ -301,7 +301,7 @@ class PostgreSQLDatabase(_ServerDatabase):
 
     def meaning(self, error: Exception) -> Exception | None:
         """See `Database`."""
-        from holdfast.records.drivers.sql.psycopg_connection import unreachable
+        from holdfast.records.drivers.sql.connections.psycopg_connection import unreachable
 
         code = getattr(error, "sqlstate", "")
         if sqlstate_failure(str(code)).kind is FailureKind.LOCK_TIMEOUT:
@@ -361,7 +361,7 @@ class _MySQLFamilyDatabase(_ServerDatabase):
         with needs_extra(self.product.scheme, "a migration"):
             import pymysql
 
-            from holdfast.records.drivers.sql.pymysql_connection import open_raw
+            from holdfast.records.drivers.sql.connections.pymysql_connection import open_raw
 
         def connect(place: ServerAddress) -> pymysql.Connection:
             connection = open_raw(place, encryption(options, place.host), start)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from alembic.operations import ops
 
 from holdfast.records.drivers.sql.migrations.constraint_changes import table_changes
-from holdfast.records.drivers.sql.schema_inspection import key_of, other_key
+from holdfast.records.drivers.sql.statements.schema_inspection import key_of, other_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.drivers.sql.migrations.target import Target
-    from holdfast.records.drivers.sql.schema_inspection import FoundTables
+    from holdfast.records.drivers.sql.statements.schema_inspection import FoundTables
 
 
 class KeyOp(ops.MigrateOperation):

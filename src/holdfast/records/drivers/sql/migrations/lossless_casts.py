@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
-    from holdfast.records.drivers.sql.dialect import Expression
     from holdfast.records.drivers.sql.migrations.column_types import ColumnType
+    from holdfast.records.drivers.sql.statements.dialect import Expression
 
 _REFUSING = ("mariadb", "mysql")
 _WHOLE = sa.BigInteger()

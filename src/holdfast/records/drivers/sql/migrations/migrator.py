@@ -41,12 +41,12 @@ from holdfast.records.drivers.sql.migrations.sequence_changes import (
 from holdfast.records.drivers.sql.migrations.structure import adopt, unseen_expressions
 from holdfast.records.drivers.sql.migrations.table_places import as_written
 from holdfast.records.drivers.sql.migrations.target import Target
-from holdfast.records.drivers.sql.schema_inspection import (
+from holdfast.records.drivers.sql.statements.schema_inspection import (
     VERSION_TABLE,
     found_tables,
     inspection_query,
 )
-from holdfast.records.drivers.sql.tables import WORD_INDEX, build_tables
+from holdfast.records.drivers.sql.statements.tables import WORD_INDEX, build_tables
 from holdfast.records.entities.table_names import in_schema
 from holdfast.records.migration_types import MigrationResult, Revision
 from holdfast.records.schema_diff import Difference

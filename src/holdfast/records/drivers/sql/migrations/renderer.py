@@ -25,7 +25,7 @@ from holdfast.records.drivers.sql.migrations.default_source import (
 from holdfast.records.drivers.sql.migrations.key_changes import KeyOp
 from holdfast.records.drivers.sql.migrations.sequence_changes import SequenceOp
 from holdfast.records.drivers.sql.migrations.target import limit_name
-from holdfast.records.drivers.sql.tables import TABLE_OPTIONS, limit_of, named
+from holdfast.records.drivers.sql.statements.tables import TABLE_OPTIONS, limit_of, named
 from holdfast.records.entities.table_names import schema_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.migrations.column_types import from_source
 from holdfast.records.drivers.sql.migrations.constraint_changes import table_changes
 from holdfast.records.drivers.sql.migrations.default_source import counts, default_of
-from holdfast.records.drivers.sql.sequence_ddl import NUMBERS, quoted
+from holdfast.records.drivers.sql.statements.sequence_ddl import NUMBERS, quoted
 from holdfast.records.entities.sequences import sequences_of
 from holdfast.records.entities.server_default import SequenceDefault
 from holdfast.records.entities.table_names import in_schema, schema_of, without_schema
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from alembic.script import ScriptDirectory
 
-    from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory
     from holdfast.records.drivers.sql.migrations.target import Target
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
     from holdfast.records.entities.model import Model
 
 _FOUND = {

@@ -9,7 +9,12 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.sql.migrations.column_types import DIALECTS
 from holdfast.records.drivers.sql.migrations.script_operations import current_dialect, told
-from holdfast.records.drivers.sql.sequence_ddl import NUMBERS, creation, next_number, quoted
+from holdfast.records.drivers.sql.statements.sequence_ddl import (
+    NUMBERS,
+    creation,
+    next_number,
+    quoted,
+)
 from holdfast.records.entities.server_default import SequenceDefault
 
 __all__ = ["alter_sequence", "create_sequence", "drop_sequence", "server_sequence"]

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic.operations import ops
 
-from holdfast.records.drivers.sql.schema_inspection import place_of
+from holdfast.records.drivers.sql.statements.schema_inspection import place_of
 from holdfast.records.entities.table_names import in_schema, schema_of, without_schema
 
 

@@ -6,23 +6,27 @@ from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
-from holdfast.records.drivers.sql.constraint_ddl import constraint_of
 from holdfast.records.drivers.sql.migrations.column_types import (
     ColumnType,
     column_type_of,
     from_source,
 )
 from holdfast.records.drivers.sql.migrations.default_source import Initial, server_default_of
-from holdfast.records.drivers.sql.schema_inspection import expected_type, place_of, same_type
-from holdfast.records.drivers.sql.tables import build_tables, limit_of, named
+from holdfast.records.drivers.sql.statements.constraint_ddl import constraint_of
+from holdfast.records.drivers.sql.statements.schema_inspection import (
+    expected_type,
+    place_of,
+    same_type,
+)
+from holdfast.records.drivers.sql.statements.tables import build_tables, limit_of, named
 from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.records.drivers.sql.dialect import Dialect
     from holdfast.records.drivers.sql.migrations.column_history import ColumnHistory
-    from holdfast.records.drivers.sql.schema_inspection import FoundTables
+    from holdfast.records.drivers.sql.statements.dialect import Dialect
+    from holdfast.records.drivers.sql.statements.schema_inspection import FoundTables
     from holdfast.records.entities.model import Model
     from holdfast.records.values.field_spec import FieldSpec
 

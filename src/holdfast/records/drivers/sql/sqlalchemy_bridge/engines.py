@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from holdfast.offload import Offload
-    from holdfast.records.drivers.sql.server_connection import ServerConnection
+    from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
 
     Whole = Callable[[Awaitable[Any]], Awaitable[Any]]
 

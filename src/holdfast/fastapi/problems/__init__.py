@@ -1,0 +1,1 @@
+"""Errors over HTTP: problem documents, what each error is as one, and the handlers."""

@@ -1,0 +1,1 @@
+"""Server-sent events, for as long as client and server want them."""

@@ -1,0 +1,1 @@
+"""Statements: queries and writes as SQL, built once for each shape, and the tables they name."""
