@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import random
 import time
+from collections import deque
 from itertools import count
 
 import httpx
@@ -18,6 +19,8 @@ PRICES = 3
 COUNTERS = 2
 ACCOUNTS = 4
 OPENING = 1_000
+OBJECTS = 100
+"""Objects that each client has at a time."""
 PART = 6 << 20
 """Bytes of the objects that are uploaded in parts."""
 _PATIENCE = 20.0  # seconds for one answer
@@ -119,12 +122,17 @@ async def transfer(caller, until):
 
 
 async def write_objects(caller, until):
-    """Objects are put, put again, read and deleted; some are large enough to go in parts."""
-    for number in count():
-        name = f"chaos/{caller.name}-{number}"
+    """Objects are put, put again, read and deleted; some are large enough to go in parts.
+
+    A name comes again after OBJECTS others, unless what was done to it last is in doubt; so a long
+    run fills no disk by itself.
+    """
+    names = deque(f"chaos/{caller.name}-{number}" for number in range(OBJECTS))
+    for number in count(OBJECTS):
+        name = names.popleft()
         for turn in range(caller.dice.randint(1, 4)):
             size = PART if caller.dice.random() < 0.08 else caller.dice.randint(1, 60_000)
-            seed = f"{name}:{turn}".encode()
+            seed = f"{name}:{number}:{turn}".encode()
             content = hashlib.shake_128(seed).digest(min(size, 60_000)) * (size // 60_000 or 1)
             wanted = hashlib.sha256(content).hexdigest()
             done = await caller.ask(
@@ -139,7 +147,9 @@ async def write_objects(caller, until):
             )  # fmt: skip
             await caller.pause()
         if done.told is Told.ACKNOWLEDGED and caller.dice.random() < 0.3:
-            await caller.ask("objects", "delete", name, ("DELETE", f"/objects/{name}"))
+            done = await caller.ask("objects", "delete", name, ("DELETE", f"/objects/{name}"))
+        certain = done.told is Told.ACKNOWLEDGED
+        names.append(name if certain else f"chaos/{caller.name}-{number}")
         if until():
             return
         await caller.pause()
