@@ -314,7 +314,8 @@ class DuplicateError(ConflictError):
         constraint: str | None = None,
     ) -> None:
         where = "" if index is None else f" (at index {index} of the batch)"
-        super().__init__(f"{entity}: the value of {', '.join(fields)} is already taken{where}")
+        value = f"the value of {', '.join(fields)}" if fields else "a unique value"
+        super().__init__(f"{entity}: {value} is already taken{where}")
         self.entity = entity
         self.fields = fields
         self.index = index
@@ -326,9 +327,8 @@ class ForeignKeyError(ConflictError):
 
     def __init__(self, entity: str, fields: tuple[str, ...], index: int | None = None) -> None:
         where = "" if index is None else f" (at index {index} of the batch)"
-        super().__init__(
-            f"{entity}: the reference {', '.join(fields)} would point at no row{where}"
-        )
+        reference = f"the reference {', '.join(fields)}" if fields else "a reference"
+        super().__init__(f"{entity}: {reference} would point at no row{where}")
         self.entity = entity
         self.fields = fields
         self.index = index

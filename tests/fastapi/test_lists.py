@@ -130,6 +130,33 @@ async def test_what_is_not_allowed_is_named(client, query, place):
     assert (fault["in"], fault["pointer"]) == ("query", place)
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("durations__gte=1", "there is no 'durations__gte'; did you mean 'duration__gte'?"),
+        ("pagesize=1", "there is no 'pagesize'; did you mean 'size'?"),
+        ("nothing_like_it=1", "there is no 'nothing_like_it'"),
+    ],
+)
+async def test_an_unknown_parameter_is_told_what_is_near(client, query, said):
+    answer = await client.get(f"/videos?{query}")
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["detail"]) == (422, said)
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("size=1&size=2", "size"),
+        ("duration__gte=1&title__icontains=a&duration__gte=2", "duration__gte"),
+    ],
+)
+async def test_a_parameter_with_one_value_is_not_taken_twice(client, query, name):
+    answer = await client.get(f"/videos?{query}")
+    assert (answer.status_code, answer.json()["field"]) == (422, name)
+    assert "is given 2 times" in answer.json()["detail"]
+
+
 async def test_text_that_no_store_holds_is_refused_by_its_field(client):
     answer = await client.get("/videos?title__icontains=%00")
     assert (answer.status_code, answer.json()["field"]) == (422, "title")

@@ -7,13 +7,15 @@ is a model for query parameters: `?duration__gte=60&sort=-created_at&size=50&cur
 from __future__ import annotations
 
 import types
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic import create_model as create_pydantic_model
 
-from holdfast.errors import ConfigurationError
+from holdfast.errors import ConfigurationError, InvalidValueError
 from holdfast.fastapi.crud.filter_parameter import (
     FilterParameter,
     filter_parameters,
@@ -31,6 +33,7 @@ from holdfast.records.expressions.operands import Column
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from holdfast.fastapi.exchange import Exchange
     from holdfast.fastapi.wire.wire_model import OutModel
     from holdfast.records import Predicate, Relation, Repository
     from holdfast.records.argument_types import Condition
@@ -236,6 +239,8 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
         beside it. Raises InvalidCursorError for a cursor that this list did not give.
         """
         exchange = current_exchange.get()
+        if exchange is not None:
+            self._refuse_repeated(exchange)
         cursor: str | None = getattr(self, "cursor", None)
         found = await repository.page(
             *self.where(),
@@ -251,6 +256,23 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
         if exchange is not None:
             add_links(exchange, page.next, page.previous)
         return page
+
+    def _refuse_repeated(self, exchange: Exchange) -> None:
+        """Raise InvalidValueError for a parameter that *exchange* has twice and takes once.
+
+        FastAPI takes the last one, so the client would be told of rows that it did not ask for.
+        """
+        asked = Counter(
+            name
+            for name, _ in parse_qsl(
+                exchange.scope["query_string"].decode("ascii", "replace"), keep_blank_values=True
+            )
+        )
+        for name, times in asked.items():
+            if times > 1 and not isinstance(getattr(self, name, None), list):
+                raise InvalidValueError(
+                    "query", name, f"is given {times} times, and takes one value"
+                )
 
 
 def list_query(

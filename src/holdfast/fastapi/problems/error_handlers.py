@@ -19,7 +19,9 @@ from starlette.routing import Mount
 from holdfast.errors import HoldfastError
 from holdfast.fastapi.exchange import request_id_of
 from holdfast.fastapi.problems.error_table import problem_of
+from holdfast.fastapi.problems.known_names import known_names
 from holdfast.fastapi.problems.problem import ProblemError, fault, faults, phrase, problem_response
+from holdfast.mistakes import did_you_mean
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -91,7 +93,7 @@ def _as_problem(error: HTTPException) -> ProblemError:
 
 async def _answer_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return problem_response(request, _invalid_request(error.errors()))
+    return problem_response(request, _invalid_request(request, error.errors()))
 
 
 async def _answer_bug(request: Request, error: Exception) -> Response:
@@ -111,8 +113,8 @@ def _note(request: Request, error: Exception, *, told: int) -> None:
     )
 
 
-def _invalid_request(found: Any) -> ProblemError:
-    """Return the problem of a request with the faults that validation *found*."""
+def _invalid_request(request: Request, found: Any) -> ProblemError:
+    """Return the problem of *request* with the faults that validation *found*."""
     if any(each.get("type") == "json_invalid" for each in found):
         return ProblemError(
             400,
@@ -124,11 +126,17 @@ def _invalid_request(found: Any) -> ProblemError:
         422,
         kind="invalid-request",
         title="The request is not valid",
-        members=faults([_fault(each) for each in found]),
+        members=faults([_fault(request, each) for each in found]),
     )
 
 
-def _fault(found: Any) -> dict[str, object]:
+def _fault(request: Request, found: Any) -> dict[str, object]:
     where, *path = found["loc"]
-    said = _NO_OBJECT if found["type"] == "model_attributes_type" else str(found["msg"])
+    match found["type"], path:
+        case "model_attributes_type", _:
+            said = _NO_OBJECT
+        case "extra_forbidden", [name]:
+            said = f"there is no {name!r}{did_you_mean(str(name), known_names(request, where))}"
+        case _:
+            said = str(found["msg"])
     return fault(str(where), path, said, str(found["type"]))

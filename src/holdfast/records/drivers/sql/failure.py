@@ -159,6 +159,19 @@ def error_of(failure: Failure, backend: str, model: Model[E] | None = None) -> H
     return make(failure.detail or f"{backend}: {text}")
 
 
+def check_stored(model: Model[E], asked: int, stored: int) -> None:
+    """Raise StorageError where a database answered with fewer rows than it was *asked* to store.
+
+    Triggers leave rows out without an error, by NULL on PostgreSQL and by IGNORE on SQLite. They
+    also put rows elsewhere so; what needs no answer is taken as stored.
+    """
+    if stored < asked:
+        raise StorageError(
+            f"{model.name}: the database answered for {stored} of {asked} rows, as where a trigger "
+            "leaves some out; outside a transaction the others are stored"
+        )
+
+
 def serialization_error(backend: str) -> SerializationError:
     """Return the error for a transaction that clashed with another one."""
     return SerializationError(f"{backend}: {_ERRORS[FailureKind.SERIALIZATION][1]}")

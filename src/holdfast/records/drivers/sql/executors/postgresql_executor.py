@@ -25,7 +25,7 @@ from holdfast.records.drivers.sql.executors.postgresql_refusal import (
     refused_by_any,
 )
 from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
-from holdfast.records.drivers.sql.failure import FailureKind
+from holdfast.records.drivers.sql.failure import FailureKind, check_stored
 from holdfast.records.drivers.sql.statements.postgresql_upsert import (
     as_given,
     encoded_columns,
@@ -149,7 +149,9 @@ class PostgreSQLExecutor(ServerExecutor):
         if model.left_out and not numbered:
 
             async def returning() -> Sequence[Sequence[object]]:
-                return await self.fetch_raw(statement.sql, values)
+                found = await self.fetch_raw(statement.sql, values)
+                check_stored(model, 1, len(found))
+                return found
 
             found = await self.written(returning, several=False)
             return self.completed_rows(model, (row,), found, numbered=True)[0]
@@ -172,7 +174,9 @@ class PostgreSQLExecutor(ServerExecutor):
         """Run *sql*, which numbers a row; again when somebody gave that very number meanwhile."""
 
         async def work() -> Sequence[Sequence[object]]:
-            return await self.fetch_raw(sql, values)
+            found = await self.fetch_raw(sql, values)
+            check_stored(model, 1, len(found))
+            return found
 
         for _ in range(_NUMBERS):
             try:
@@ -192,6 +196,7 @@ class PostgreSQLExecutor(ServerExecutor):
         if model.left_out:
             statement = self._inserted_many(model, numbered=numbered)
             found = await self.fetch_raw(statement.sql, _given(model, encoded, numbered=numbered))
+            check_stored(model, len(rows), len(found))
             return self.completed_rows(model, rows, found, numbered=numbered)
         if not numbered:
             table = self.statements.tables[model.table]
@@ -204,6 +209,7 @@ class PostgreSQLExecutor(ServerExecutor):
         numbers = sorted(
             cast("int", row[0]) for row in await self.fetch_raw(statement.sql, columns)
         )
+        check_stored(model, len(rows), len(numbers))
         return [
             (*row[:at], number, *row[at + 1 :]) for row, number in zip(rows, numbers, strict=True)
         ]
@@ -362,6 +368,7 @@ class PostgreSQLExecutor(ServerExecutor):
         absent |= {model.by_name[name].position for name in model.left_out}
         sent = [column for place, column in enumerate(columns) if place not in absent]
         found = [tuple(row) for row in await self.fetch_raw(statement.sql, sent)]
+        check_stored(model, len(rows), len(found))
         ordered = as_given(model, on, columns, found)
         hydrated = self.hydrated(model, [row[:-1] for row in ordered])
         return [(entity, row[-1] is True) for entity, row in zip(hydrated, ordered, strict=True)]
@@ -376,7 +383,9 @@ class PostgreSQLExecutor(ServerExecutor):
         values = statement.bind(prepared.encode(row))
 
         async def work() -> Sequence[Sequence[object]]:
-            return await self.fetch_raw(statement.sql, values)
+            found = await self.fetch_raw(statement.sql, values)
+            check_stored(model, 1, len(found))
+            return found
 
         try:
             if numbered:

@@ -14,7 +14,12 @@ from holdfast.errors import (
     StoredValueError,
     UnsupportedError,
 )
-from holdfast.records.drivers.sql.failure import FailureKind, sqlite_error, sqlite_failure
+from holdfast.records.drivers.sql.failure import (
+    FailureKind,
+    check_stored,
+    sqlite_error,
+    sqlite_failure,
+)
 from holdfast.records.drivers.sql.statements.conflict_lookup import (
     overflow,
     pointers,
@@ -156,6 +161,7 @@ class SQLiteExecutor:
                     if model.left_out:
                         returning = prepared.returning_insert
                         given = self._execute(returning.sql, returning.bind(encoded)).fetchall()
+                        check_stored(model, 1, len(given))
                         results += self._completed(model, row, given)
                         continue
                     cursor = self._execute(prepared.insert.sql, prepared.insert.bind(encoded))
@@ -168,6 +174,7 @@ class SQLiteExecutor:
                 else:
                     key = model.keys[0]
                     if key.role == "generated" and row[key.position] is None:
+                        check_stored(model, 1, cursor.rowcount)
                         row = (*row[: key.position], cursor.lastrowid, *row[key.position + 1 :])  # noqa: PLW2901
                     results.append(row)
         return results
@@ -275,6 +282,7 @@ class SQLiteExecutor:
                 except sqlite3.Error as error:
                     at = index if len(rows) > 1 else None
                     raise self._conflict_of_row(model, error, row, at, on=on) from error
+            check_stored(model, len(rows), len(found))
         if model.version is not None:
             created = [row[model.version.position] == 1 for row in found]
         return list(zip(self._hydrated(model, found), created, strict=True))

@@ -1,0 +1,75 @@
+"""Triggers that leave a row out without an error: what needs the database's answer says so."""
+
+import pytest
+
+from holdfast import Entity, Field, field, generated_key, key, open_store
+from holdfast.errors import StorageError
+from servers import execute
+
+pytestmark = pytest.mark.anyio
+
+
+class Note(Entity, table="left_out_notes"):
+    id: Field[int] = key()
+    size: Field[int] = field(default=0)
+
+
+class Line(Entity, table="left_out_lines"):
+    id: Field[int] = generated_key()
+    size: Field[int] = field(default=0)
+
+
+FUNCTION = """
+CREATE OR REPLACE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN IF NEW.size = 7 THEN RETURN NULL; END IF; RETURN NEW; END $$
+"""
+
+
+def triggers(backend):
+    """Yield the statements by which rows of size 7 are left out."""
+    if backend == "postgresql":
+        yield FUNCTION
+    for table in ("left_out_notes", "left_out_lines"):
+        for event in ("INSERT", "UPDATE"):
+            head = f"CREATE TRIGGER {table}_{event} BEFORE {event} ON {table} FOR EACH ROW"
+            if backend == "postgresql":
+                yield f"{head} EXECUTE FUNCTION leave_out()"
+            else:
+                yield f"{head} WHEN NEW.size = 7 BEGIN SELECT RAISE(IGNORE); END"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store(request, tmp_path):
+    url = f"sqlite:///{tmp_path}/a.db"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgresql_url")
+    async with open_store(url, [Note, Line]) as opened:
+        await opened.create_schema()
+        execute(url, *triggers(request.param))
+        yield opened
+        await opened.drop_schema()
+
+
+async def test_a_key_that_was_not_given_is_missed(store):
+    lines = store.repository(Line)
+    with pytest.raises(StorageError, match="Line: the database answered for 0 of 1 rows"):
+        await lines.add(Line(size=7))
+    async with store.transaction():
+        with pytest.raises(StorageError, match="Line: the database answered for"):
+            await lines.add_many([Line(size=1), Line(size=7)])
+        assert await lines.count() == 0
+        await lines.add(Line(size=2))
+    assert [line.size for line in await lines.find()] == [2]
+
+
+async def test_an_upsert_is_missed_and_undone_in_its_transaction(store):
+    notes = store.repository(Note)
+    await notes.add(Note(id=1, size=1))
+    for note in (Note(id=1, size=7), Note(id=2, size=7)):
+        with pytest.raises(StorageError, match="Note: the database answered for 0 of 1 rows"):
+            await notes.upsert(note)
+    async with store.transaction():
+        with pytest.raises(StorageError, match="Note: the database answered for 1 of 2 rows"):
+            await notes.upsert_many([Note(id=1, size=2), Note(id=3, size=7)])
+        await notes.upsert(Note(id=4, size=4))
+    assert [(note.id, note.size) for note in await notes.find()] == [(1, 1), (4, 4)]
