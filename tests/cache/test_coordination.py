@@ -4,11 +4,12 @@ import asyncio
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 
-from holdfast.cache import CacheCapability, open_cache, sync
+from holdfast.cache import CacheCapability, cache_lock, open_cache, sync
 from holdfast.cache.cache_lock import take_lock
 from holdfast.cache.token_bucket import TokenBucket
 from holdfast.errors import InvalidValueError, LockTimeoutError, UnavailableError
@@ -170,6 +171,47 @@ async def test_a_holder_whose_lock_ended_before_its_number_came_is_none(url):
 
         held = await take_lock(HeldUp(), "x", ttl=30_000, wait=10, pause=asyncio.sleep)
         assert held.number > steps[1]
+        assert await driver.get_many(["l:x"]) != [None]
+        assert await held.renew()
+
+
+async def test_a_lock_is_taken_and_renewed_in_the_store_alone_and_always_ends(url):
+    """A process alone could not tell whether another has it; one without an end outlives it."""
+    async with open_cache(url) as cache:
+        driver, asked = cache._driver, []
+
+        class Watched:
+            async def swap_many(self, swaps, *, ttl=None, shared=False):
+                asked.append((swaps[0].value is not None, ttl, shared))
+                return await driver.swap_many(swaps, ttl=ttl, shared=shared)
+
+            async def increment(self, *args, **more):
+                return await driver.increment(*args, **more)
+
+        held = await take_lock(Watched(), "x", ttl=30_000, wait=10, pause=asyncio.sleep)
+        assert await held.renew()
+        assert 0 < await driver.ttl("l:x") <= 30_000
+        assert await held.release()
+    assert {each for each in asked if each[0]} == {(True, 30_000, True)}
+    assert [each for each in asked if not each[0]] == [(False, None, True)]
+
+
+async def test_who_waits_pauses_longer_each_time_and_takes_what_is_let_go_of_late(monkeypatch):
+    monkeypatch.setattr(cache_lock, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    async with open_cache("memory://") as cache:
+        driver, pauses = cache._driver, []
+        held = await take_lock(driver, "x", ttl=30_000, wait=1, pause=asyncio.sleep)
+
+        async def pause(seconds):
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                await held.release()
+
+        waited = await take_lock(driver, "x", ttl=30_000, wait=0.9, pause=pause)
+        assert waited.number > held.number
+    for number, seconds in enumerate(pauses):
+        longest = cache_lock._FIRST_PAUSE * 2**number
+        assert longest / 2 <= seconds <= longest
 
 
 def test_threads_and_locks(url):
