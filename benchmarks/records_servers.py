@@ -12,14 +12,13 @@ import argparse
 import asyncio
 import sys
 import tempfile
-import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version as version_of
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import records_servers_sides as sides
-from database_admin import admin
+from database_admin import admin, new_database
 from timing import interleave, machine, ratio, table
 
 import records
@@ -76,23 +75,19 @@ async def opened(url, kinds, rows):
     keys = [row["id"] for row in rows]
     homes = {row["id"]: row["project_id"] for row in rows}
     found = {}
-    with admin(url) as connection, connection.cursor() as cursor:
-        async with AsyncExitStack() as stack:
-            for kind in kinds:
-                name = f"bench_{uuid.uuid4().hex}"
-                cursor.execute(f"CREATE DATABASE {name}")
-                stack.callback(cursor.execute, f"DROP DATABASE {name}")
-                side = kind()
-                await side.open(sides.database_of(url, name), None)
-                stack.push_async_callback(side.close)
-                for at in range(0, len(rows), 1000):
-                    await side.add_many([side.make(row) for row in rows[at : at + 1000]])
-                after = await side.cursor(records.project(3), len(rows) // 20)
-                operations = records.Operations(side, keys, after)
-                operations.homes = homes
-                await records.verify(side, operations, rows)
-                found[side.name] = operations
-            yield found
+    async with AsyncExitStack() as stack:
+        for kind in kinds:
+            side = kind()
+            await side.open(stack.enter_context(new_database(url)), None)
+            stack.push_async_callback(side.close)
+            for at in range(0, len(rows), 1000):
+                await side.add_many([side.make(row) for row in rows[at : at + 1000]])
+            after = await side.cursor(records.project(3), len(rows) // 20)
+            operations = records.Operations(side, keys, after)
+            operations.homes = homes
+            await records.verify(side, operations, rows)
+            found[side.name] = operations
+        yield found
 
 
 async def compare(url, asked):

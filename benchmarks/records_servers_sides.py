@@ -491,7 +491,3 @@ SERVERS = {
         HoldfastSync,
     ),
 }
-
-
-def database_of(url: str, name: str) -> str:
-    return f"{url.rpartition('/')[0]}/{name}"
