@@ -87,7 +87,9 @@ CORES = {
         " or take or purge)",
     ),
     "locks": Core(
-        ("cache/cache_lock", "cache/coordination"), ("tests/cache/test_coordination.py",), "memory"
+        ("cache/cache_lock", "cache/coordination"),
+        ("tests/cache/test_coordination.py",),
+        "memory or who_waits",
     ),
     "coherence": Core(
         ("cache/loader", "cache/tag_validation", "cache/envelope", "cache/token_bucket"),
