@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from fastapi import APIRouter, FastAPI, HTTPException
+from pydantic import BaseModel
 from starlette.responses import PlainTextResponse, Response
 
 import holdfast.fastapi as hf
 from holdfast import errors, uuid7
+from holdfast.fastapi.problems import error_handlers
 from holdfast.fastapi.problems.error_table import ERROR_TABLE, error_table, problem_of
 from http_entities import Project, Video
 from http_serving import client_of
@@ -226,6 +228,26 @@ async def test_each_fault_is_named_by_its_place(posting):
         ("body", "/a~1b~0c"),
         ("body", "/views"),
     }
+
+
+async def test_a_near_name_is_looked_for_in_no_more_faults_than_are_told(monkeypatch):
+    class Note(BaseModel, extra="forbid"):
+        title: str = ""
+
+    asked = []
+    monkeypatch.setattr(
+        error_handlers, "did_you_mean", lambda name, _: asked.append(name) or "; near"
+    )
+    router = APIRouter()
+
+    @router.post("/notes")
+    async def add(note: Note) -> None: ...
+
+    async with client_of(application(router)) as client:
+        answer = await client.post("/notes", json={f"x{n}": 1 for n in range(1000)})
+    told = answer.json()["errors"]
+    assert told[0]["detail"] == "there is no 'x0'; near"
+    assert len(told) == len(asked) == 100
 
 
 async def test_a_body_that_is_not_announced_is_counted(posting):

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Query
-from pydantic import Field
+from fastapi import APIRouter, FastAPI, Query, Request
+from pydantic import AfterValidator, ConfigDict, Field
 
 import holdfast.fastapi as hf
 from holdfast import Page
 from holdfast.errors import ConfigurationError, InvalidCursorError
 from holdfast.fastapi.crud.sealed_cursor import seal, unseal
+from holdfast.fastapi.problems.known_names import known_names
 from http_entities import Project, Status, Video
 from http_serving import client_of
 
@@ -278,6 +279,49 @@ async def test_a_list_has_parameters_of_the_applications_own():
         described = (await client.get("/openapi.json")).json()["paths"]["/videos"]["get"]
         named = {each["name"] for each in described["parameters"]}
         assert named == {"status", "longer_than", "q", "of", "size", "cursor", "total"}
+
+
+class OwnParameters(hf.ListQuery[Video], sorts=[Video.duration]):
+    model_config = ConfigDict(extra="ignore")
+
+    tags: list[str] = Field(default=[], alias="tag")
+    kinds: set[str] = Field(default=set())
+    pair: tuple[int, int] | None = None
+    joined: Annotated[list[str], AfterValidator("+".join)] = Field(default=[])
+    word: str = Field(default="", validation_alias="q")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["tag=a&tag=b", "kinds=a&kinds=b", "pair=1&pair=2", "joined=a&joined=b", "word=a&word=b"],
+)
+async def test_own_parameters_that_take_several_are_told_by_their_types(query):
+    answer, known = await asked_by_own_parameters(query)
+    assert (answer.status_code, "q" in known) == (200, True)
+
+
+async def test_an_own_parameter_that_takes_one_value_is_known_by_its_alias():
+    answer, known = await asked_by_own_parameters("q=a&q=b")
+    assert (answer.status_code, answer.json()["field"]) == (422, "q")
+    assert {"q", "tag"} <= known
+    assert not {"word", "tags"} & known
+
+
+async def asked_by_own_parameters(query):
+    """Return the answer to *query*, and the names that would be proposed for others."""
+    app = FastAPI()
+    hf.Holdfast(app, store="memory://", entities=[Project, Video])
+    known = set()
+
+    @app.get("/videos")
+    async def find(
+        q: Annotated[OwnParameters, Query()], videos: hf.Repo[Video], request: Request
+    ) -> Page[Video]:
+        known.update(known_names(request, "query"))
+        return await q.page(videos)
+
+    async with client_of(app) as client:
+        return await client.get(f"/videos?{query}"), known
 
 
 def test_what_is_no_filter_or_sort_is_refused():

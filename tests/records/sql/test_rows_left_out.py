@@ -19,6 +19,11 @@ class Line(Entity, table="left_out_lines"):
     size: Field[int] = field(default=0)
 
 
+class Named(Entity, table="left_out_named"):
+    id: Field[int] = generated_key()
+    name: Field[str] = field(unique=True, max_length=50)
+
+
 FUNCTION = """
 CREATE OR REPLACE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN IF NEW.size = 7 THEN RETURN NULL; END IF; RETURN NEW; END $$
@@ -60,6 +65,30 @@ async def test_a_key_that_was_not_given_is_missed(store):
         assert await lines.count() == 0
         await lines.add(Line(size=2))
     assert [line.size for line in await lines.find()] == [2]
+
+
+async def test_what_is_said_of_the_others_is_true_on_each_database(store):
+    lines = store.repository(Line)
+    with pytest.raises(StorageError, match="outside a transaction the others may be stored"):
+        await lines.add_many([Line(size=1), Line(size=7), Line(size=2)])
+    assert await lines.count() == {"sqlite": 0, "postgresql": 2}[store.backend]
+
+
+async def test_upserts_whose_values_a_trigger_changes_are_told_apart_by_nobody(postgresql_url):
+    lower = """CREATE OR REPLACE FUNCTION lower_names() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN NEW.name := lower(NEW.name); RETURN NEW; END $$"""
+    async with open_store(postgresql_url, [Named]) as store:
+        await store.create_schema()
+        trigger = "CREATE TRIGGER lower_names BEFORE INSERT OR UPDATE ON left_out_named"
+        execute(postgresql_url, lower, f"{trigger} FOR EACH ROW EXECUTE FUNCTION lower_names()")
+        named = store.repository(Named)
+        async with store.transaction():
+            with pytest.raises(StorageError, match="stored other values of name than were given"):
+                await named.upsert_many([Named(name="A"), Named(name="b")], on=[Named.name])
+            assert await named.count() == 0
+            made = await named.upsert_many([Named(name="a"), Named(name="b")], on=[Named.name])
+        assert [each.entity.name for each in made] == ["a", "b"]
+        await store.drop_schema()
 
 
 async def test_an_upsert_is_missed_and_undone_in_its_transaction(store):

@@ -24,6 +24,7 @@ from holdfast.fastapi.crud.filter_parameter import (
 from holdfast.fastapi.crud.page_cursors import sealed_page, unsealed_cursor
 from holdfast.fastapi.crud.page_links import add_links
 from holdfast.fastapi.exchange import current_exchange
+from holdfast.fastapi.problems.known_names import names_taken_once
 from holdfast.fastapi.wire.wire_type import ModelMetaclass
 from holdfast.records import Entity, Order, Page
 from holdfast.records.entities.field import Field as EntityField
@@ -268,8 +269,8 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
                 exchange.scope["query_string"].decode("ascii", "replace"), keep_blank_values=True
             )
         )
-        for name, times in asked.items():
-            if times > 1 and not isinstance(getattr(self, name, None), list):
+        for name in names_taken_once(type(self)):
+            if (times := asked[name]) > 1:
                 raise InvalidValueError(
                     "query", name, f"is given {times} times, and takes one value"
                 )

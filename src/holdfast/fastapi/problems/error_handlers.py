@@ -126,7 +126,7 @@ def _invalid_request(request: Request, found: Any) -> ProblemError:
         422,
         kind="invalid-request",
         title="The request is not valid",
-        members=faults([_fault(request, each) for each in found]),
+        members=faults(_fault(request, each) for each in found),
     )
 
 

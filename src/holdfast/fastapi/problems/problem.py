@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from holdfast.fastapi.exchange import REQUEST_ID, request_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from starlette.requests import HTTPConnection
 
@@ -73,9 +74,9 @@ def problem_response(connection: HTTPConnection, error: ProblemError) -> Respons
     return Response(body, status, headers, media_type=PROBLEM_JSON)
 
 
-def faults(errors: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def faults(errors: Iterable[Mapping[str, object]]) -> dict[str, object]:
     """Return the member that names faults, at most a hundred, each with where it is and why."""
-    return {"errors": [dict(each) for each in errors[:_MOST_ERRORS]]}
+    return {"errors": [dict(each) for each in islice(errors, _MOST_ERRORS)]}
 
 
 def fault(where: str, path: Sequence[object], detail: str, code: str) -> dict[str, object]:

@@ -168,7 +168,7 @@ def check_stored(model: Model[E], asked: int, stored: int) -> None:
     if stored < asked:
         raise StorageError(
             f"{model.name}: the database answered for {stored} of {asked} rows, as where a trigger "
-            "leaves some out; outside a transaction the others are stored"
+            "leaves some out; outside a transaction the others may be stored"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from holdfast.errors import StorageError
 from holdfast.records.rows.row_rules import identities
 
 if TYPE_CHECKING:
@@ -55,8 +56,24 @@ def as_given(
 ) -> list[Row]:
     """Return the rows *found*, which the upsert returned in no order, in that of the given ones.
 
-    *columns* are the encoded values that were given, of no two rows with the same *on*.
+    *columns* are the encoded values that were given, of no two rows with the same *on*. Raises
+    StorageError where a trigger stored other values there, so that no answer is a given row's.
     """
+    try:
+        return _matched(model, on, columns, found)
+    except KeyError:
+        raise StorageError(
+            f"{model.name}: the database stored other values of {', '.join(on)} than were given, "
+            "as where a trigger changes them; outside a transaction the rows may be stored"
+        ) from None
+
+
+def _matched(
+    model: Model[E],
+    on: tuple[str, ...],
+    columns: Sequence[Sequence[object]],
+    found: Sequence[Row],
+) -> list[Row]:
     at = model.keys[0].position
     numbered = columns[at][0] is None
     places = [model.by_name[name].position for name in on]
