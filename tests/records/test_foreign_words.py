@@ -11,6 +11,7 @@ from holdfast import Entity, Field, Many, One, field, generated_key, many, one, 
 from holdfast.errors import ConfigurationError, InvalidQueryError
 from holdfast.records import Repository, foreign_words, length
 from holdfast.records.expressions.query import Order
+from holdfast.records.repository_reads import RepositoryReads
 from holdfast.sync import open_store
 
 
@@ -58,6 +59,16 @@ def test_a_verb_of_another_repository_is_answered_with_ours(books, blocking):
     for name in foreign_words.REPOSITORY_WORDS:
         with pytest.raises(AttributeError, match=rf"a repository has no '{name}'; write \S"):
             getattr(subject, name)
+
+
+@pytest.mark.parametrize("kind", [RepositoryReads, holdfast.records.sync.RepositoryReads])
+def test_what_only_reads_names_no_verb_that_writes(kind):
+    reads = kind.__new__(kind)
+    with pytest.raises(AttributeError, match=r"a repository has no 'filter'; write find"):
+        reads.filter  # noqa: B018
+    for name in foreign_words.REPOSITORY_WORDS.keys() - foreign_words.READ_WORDS.keys():
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
+            getattr(reads, name)
 
 
 def test_any_other_name_is_answered_as_python_does(books):
@@ -121,6 +132,7 @@ def test_only_what_there_is_is_named_and_nothing_that_there_is_is_foreign():
         "EXPRESSION_WORDS": words_of(Field, Order),
         "RELATION_WORDS": words_of(One, Many, Repository),
         "REPOSITORY_WORDS": words_of(Repository),
+        "READ_WORDS": words_of(RepositoryReads),
     }
     for table, known in own.items():
         for name, ours in getattr(foreign_words, table).items():

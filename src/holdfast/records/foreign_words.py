@@ -97,23 +97,7 @@ RELATION_WORDS: Mapping[str, str] = {
 }
 """The same of a relation."""
 
-REPOSITORY_WORDS: Mapping[str, str] = {
-    "save": "add(entity) for a new one, update(entity) for one that was read, else upsert(entity)",
-    "create": "add(entity)",
-    "insert": "add(entity)",
-    "insert_one": "add(entity)",
-    "add_all": "add_many(entities)",
-    "bulk_create": "add_many(entities)",
-    "bulk_insert": "add_many(entities)",
-    "bulk_save_objects": "add_many(entities)",
-    "insert_many": "add_many(entities)",
-    "bulk_update": "update_where(*conditions, changes=[...])",
-    "update_many": "update_where(*conditions, changes=[...])",
-    "bulk_upsert": "upsert_many(entities, on=[...])",
-    "merge": "update(entity), or upsert(entity, on=[...])",
-    "update_or_create": "upsert(entity, on=[...])",
-    "get_or_create": "upsert(entity, on=[...]), which overwrites; else first(*conditions), then "
-    "add(entity)",
+READ_WORDS: Mapping[str, str] = {
     "all": _LISTED,
     "list": _LISTED,
     "fetch": _LISTED,
@@ -158,6 +142,27 @@ REPOSITORY_WORDS: Mapping[str, str] = {
     "select_for_update": 'get(key, lock="update") or find(lock="update")',
     "with_for_update": 'get(key, lock="update") or find(lock="update")',
     "refresh": _KEYED,
+}
+"""The same of what a repository can be asked."""
+
+REPOSITORY_WORDS: Mapping[str, str] = {
+    **READ_WORDS,
+    "save": "add(entity) for a new one, update(entity) for one that was read, else upsert(entity)",
+    "create": "add(entity)",
+    "insert": "add(entity)",
+    "insert_one": "add(entity)",
+    "add_all": "add_many(entities)",
+    "bulk_create": "add_many(entities)",
+    "bulk_insert": "add_many(entities)",
+    "bulk_save_objects": "add_many(entities)",
+    "insert_many": "add_many(entities)",
+    "bulk_update": "update_where(*conditions, changes=[...])",
+    "update_many": "update_where(*conditions, changes=[...])",
+    "bulk_upsert": "upsert_many(entities, on=[...])",
+    "merge": "update(entity), or upsert(entity, on=[...])",
+    "update_or_create": "upsert(entity, on=[...])",
+    "get_or_create": "upsert(entity, on=[...]), which overwrites; else first(*conditions), then "
+    "add(entity)",
     "remove": "delete(key)",
     "destroy": "delete(key)",
     "delete_one": "delete(key)",

@@ -25,6 +25,7 @@ from holdfast.records.driver import (
 )
 from holdfast.records.expressions.operands import Column
 from holdfast.records.expressions.query import Compare, Operator, Predicate, all_of
+from holdfast.records.foreign_words import REPOSITORY_WORDS, not_there
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted
 from holdfast.records.rows.hydration import from_own_rows
@@ -67,6 +68,11 @@ class Repository(RepositoryReads[E]):
     returned is a copy: changing it changes nothing until it is written. A domain's repository is a
     subclass with queries of its own.
     """
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
+            not_there(self, "a repository", name, REPOSITORY_WORDS)
 
     async def add(self, entity: E) -> E:
         """Store a new *entity* and return it as stored, with version 1.

@@ -20,7 +20,7 @@ from holdfast.records.entities.model import model_of
 from holdfast.records.entities.search_index import searched
 from holdfast.records.expressions.operands import Aggregate
 from holdfast.records.expressions.query import Order, Predicate
-from holdfast.records.foreign_words import REPOSITORY_WORDS, not_there
+from holdfast.records.foreign_words import READ_WORDS, not_there
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.placed_rows import find_behind, next_batch
 from holdfast.records.query_plan import Planner
@@ -64,7 +64,7 @@ class RepositoryReads(ValueReads[E]):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
-            not_there(self, "a repository", name, REPOSITORY_WORDS)
+            not_there(self, "a repository", name, READ_WORDS)
 
     async def get(
         self,

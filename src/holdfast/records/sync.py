@@ -14,7 +14,7 @@ from holdfast.clock import utc_now
 from holdfast.errors import TransactionError
 from holdfast.opening import BlockingOpening
 from holdfast.records.connect import open_blocking
-from holdfast.records.foreign_words import REPOSITORY_WORDS, not_there
+from holdfast.records.foreign_words import READ_WORDS, REPOSITORY_WORDS, not_there
 from holdfast.records.links import Links as AsyncLinks
 from holdfast.records.repository import Repository as AsyncRepository
 from holdfast.records.repository_reads import RepositoryReads as AsyncReads
@@ -218,7 +218,7 @@ class RepositoryReads(BlockingTwin[AsyncReads[E]], Generic[E]):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
-            not_there(self, "a repository", name, REPOSITORY_WORDS)
+            not_there(self, "a repository", name, READ_WORDS)
 
     get = blocking(AsyncReads[E].get)
     get_one = blocking(AsyncReads[E].get_one)
@@ -533,6 +533,11 @@ class Repository(RepositoryReads[E], Generic[E]):
 
     def __init__(self, entity: type[E], store: Store) -> None:
         super().__init__(AsyncRepository(entity, store.asynchronous))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):  # noqa: ANN001, ANN204 - hidden from type checkers
+            not_there(self, "a repository", name, REPOSITORY_WORDS)
 
     add = blocking(AsyncRepository[E].add)
     add_many = blocking(AsyncRepository[E].add_many)
