@@ -263,16 +263,15 @@ class ListQuery(BaseModel, Generic[E], metaclass=QueryType):
 
         FastAPI takes the last one, so the client would be told of rows that it did not ask for.
         """
-        asked = Counter(
-            name
-            for name, _ in parse_qsl(
-                exchange.scope["query_string"].decode("ascii", "replace"), keep_blank_values=True
-            )
-        )
+        said = exchange.scope["query_string"].decode("ascii", "replace")
+        asked = Counter(name for name, _ in parse_qsl(said, keep_blank_values=True))
+        repeated = {name: times for name, times in asked.items() if times > 1}
+        if not repeated:
+            return
         for name in names_taken_once(type(self)):
-            if (times := asked[name]) > 1:
+            if name in repeated:
                 raise InvalidValueError(
-                    "query", name, f"is given {times} times, and takes one value"
+                    "query", name, f"is given {repeated[name]} times, and takes one value"
                 )
 
 
