@@ -1,6 +1,7 @@
 """The house rules that a machine can hold: names, first lines, docstrings, typed signatures."""
 
 import ast
+import re
 from collections import defaultdict
 from functools import cache
 from graphlib import TopologicalSorter
@@ -131,6 +132,19 @@ def has_decorator(node, *names):
 
 
 # A case of a conformance suite says what it proves in its name, as any test.
+def test_a_module_that_is_named_in_the_text_of_another_is_beside_it_or_named_with_its_room():
+    root = SOURCE.parents[1]
+    known = [f"/{path.relative_to(root)}" for path in (*MODULES, *root.glob("benchmarks/*.py"))]
+    lost = [
+        (path.name, name)
+        for path in MODULES
+        for name in re.findall(r"`([\w/]+\.py)`", path.read_text(encoding="utf-8"))
+        if not (path.parent / name).exists()
+        and not ("/" in name and any(each.endswith(f"/{name}") for each in known))
+    ]
+    assert lost == []
+
+
 DOCUMENTED = [path for path in MODULES if "conformance" not in path.parts]
 
 

@@ -247,6 +247,30 @@ def test_a_video_with_wide_pixels_is_measured_and_read_as_displayed(tmp_path, na
     assert picture.shape == (270, 480)
 
 
+def test_a_thumbnail_is_shaped_as_the_film_is_measured_where_its_pixels_widen_later(tmp_path):
+    path = tmp_path / "a.h264"
+    path.write_bytes(b"".join(flat_pictures(aspect) for aspect in (None, Fraction(64, 45))))
+    info = probe(path)
+    assert (info.width, info.height) == (360, 288)
+    picture = cv2.imdecode(np.frombuffer(thumbnail(path), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert picture.shape == (384, 480)
+
+
+def flat_pictures(aspect):
+    """Half a second of H.264 without a container, of pixels that state *aspect* or nothing."""
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 360, 288, "yuv420p"
+    encoder.time_base = Fraction(1, 25)
+    if aspect is not None:
+        encoder.sample_aspect_ratio = aspect
+    grey = np.full((288, 360, 3), 60, np.uint8)
+    pictures = [av.VideoFrame.from_ndarray(grey, format="bgr24") for _ in range(13)]
+    for number, picture in enumerate(pictures):
+        picture.pts = number
+    packets = [packet for picture in [*pictures, None] for packet in encoder.encode(picture)]
+    return b"".join(map(bytes, packets))
+
+
 def with_cover(path):
     """Ten seconds of sound with a cover, as in an mp3 or m4a from a shop."""
     cover = cv2.imencode(".jpg", np.full((64, 64, 3), 200, np.uint8))[1].tobytes()

@@ -104,12 +104,14 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
         raise ValueError(f"a thumbnail of {width} pixels; expected at least 2")
     with VideoFile(path) as source:
         best: VideoFrame | None = None
-        liveliest = -1.0
+        aspect, liveliest = Fraction(1), -1.0
         with source.container() as container:
             stream = film_of(container)
             stream.codec_context.thread_count = 1  # a few frames are not worth more memory
             stride = max(1, round(frame_rate(container, stream) / 2))
             for index, frame in enumerate(decoded(container, stream)):
+                if not index:  # as `probe`: later pictures may state another
+                    aspect = pixel_aspect(stream)
                 if index % min(stride, _every(frame)):
                     continue
                 life = _liveliness(frame)
@@ -118,7 +120,6 @@ def thumbnail(path: str | os.PathLike[str], *, width: int = THUMBNAIL_WIDTH) -> 
                 seen = index * frame.width * frame.height
                 if index >= stride * _THUMBNAIL_TRIES or seen > _THUMBNAIL_PIXELS:
                     break
-            aspect = pixel_aspect(stream)
         source.check_unchanged()
         if best is None:
             raise MediaError(source.path, NO_FRAME)

@@ -1,1 +1,1 @@
-"""The routes of an entity and what they are made of: lists, preconditions, models of the wire."""
+"""The routes of an entity: the router, its lists with their filters and pages, preconditions."""

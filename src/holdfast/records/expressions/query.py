@@ -3,8 +3,8 @@
 Predicate = Compare | CompareOperands | In | InRows | InSubquery | IsNull | HasItem | Match
           | HasWords | Related | After | And | Or | Not | Everything
 
-Values inside are row values (see `value.py`): already checked, copied and free of None. The logic
-is two-valued: a comparison with a null is false, and its negation is true.
+Values inside are row values (see `values/value.py`): already checked, copied and free of None. The
+logic is two-valued: a comparison with a null is false, and its negation is true.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sessions made from an executor: a driver says where its verbs run, and writes no verb twice.
 
-The signature of a verb stands in the contract (`driver.py`) and in the executor that carries it
-out. A session passes each on: to its `read`, or to one of its ways to write.
+The signature of a verb stands in the contract (`records/driver.py`) and in the executor that
+carries it out. A session passes each on: to its `read`, or to one of its ways to write.
 """
 
 from __future__ import annotations

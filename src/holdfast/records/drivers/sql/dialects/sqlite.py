@@ -1,4 +1,4 @@
-"""SQLite's SQL; JSON and case are left to functions in Python (see `sqlite_functions.py`)."""
+"""SQLite's SQL; JSON and case are left to functions in Python (see `sql/sqlite_functions.py`)."""
 
 from __future__ import annotations
 

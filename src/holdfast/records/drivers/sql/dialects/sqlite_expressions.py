@@ -1,7 +1,7 @@
 """Expressions in SQLite's SQL, whose own arithmetic turns an overflow into a float.
 
 Numbers are computed by SQLite and looked at by a function; moments, which are text there, are left
-to functions in Python (see `sqlite_functions.py`).
+to functions in Python (see `sql/sqlite_functions.py`).
 """
 
 from __future__ import annotations
