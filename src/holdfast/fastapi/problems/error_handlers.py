@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 _log = logging.getLogger("holdfast.fastapi")
+_LONGEST_NAME = 100  # characters of an unknown name that are repeated and compared
 _NO_OBJECT = "expected a JSON object; a body is sent with Content-Type: application/json"
 """In place of pydantic's words, which are about dictionaries; curl sends a form unless told."""
 
@@ -136,7 +137,8 @@ def _fault(request: Request, found: Any) -> dict[str, object]:
         case "model_attributes_type", _:
             said = _NO_OBJECT
         case "extra_forbidden", [name]:
-            said = f"there is no {name!r}{did_you_mean(str(name), known_names(request, where))}"
+            asked = str(name)[:_LONGEST_NAME]
+            said = f"there is no {asked!r}{did_you_mean(asked, known_names(request, where))}"
         case _:
             said = str(found["msg"])
     return fault(str(where), path, said, str(found["type"]))
