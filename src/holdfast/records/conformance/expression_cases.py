@@ -344,6 +344,9 @@ async def related_fields_are_operands_too(lab: Lab) -> None:
     assert await titles(~(Book.editor[Author.name] == "south")) == ["north", "south"]
     assert await titles(Book.editor[Author.name] > Book.author[Author.name]) == ["b"]
     assert await titles(Book.author[Author.born] + 1 == 6) == ["north", "b"]
+    assert await titles(length(Book.title) + Book.author[Author.born] == 10) == ["north"]
+    assert await titles(Book.author[Author.born] + 0.5 == 5.5) == ["north", "b"]
+    assert await titles(lower(Book.editor[Author.name]) == "south") == ["b"]
     assert await titles(length(Book.editor[Author.name]) > length(Book.title)) == ["b"]
     found = await books.select(Book.title, coalesce(Book.editor[Author.name], "nobody"))
     assert found == [("north", "nobody"), ("b", "south"), ("south", "north")]
