@@ -272,6 +272,19 @@ async def test_a_repository_of_the_wrong_kind_is_refused_at_the_start():
         await started(other)
 
 
+async def test_a_list_query_that_is_made_a_dependency_is_refused_at_the_start():
+    class VideoQuery(hf.ListQuery[Video]):
+        pass
+
+    own = APIRouter()
+
+    @own.get("/a")
+    async def listed(query: Annotated[VideoQuery, Depends()]) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r"Annotated\[VideoQuery, Query\(\)\]"):
+        await started(own)
+
+
 async def test_what_the_application_does_not_have_is_refused_at_the_start():
     own, other, third = APIRouter(), APIRouter(), APIRouter()
 

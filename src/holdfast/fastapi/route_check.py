@@ -11,6 +11,7 @@ from fastapi.routing import iter_route_contexts
 from starlette.routing import Mount
 
 from holdfast.errors import ConfigurationError
+from holdfast.fastapi.crud.list_query import ListQuery
 from holdfast.fastapi.dependencies import EntityAt, RepositoryOf, opened_bucket, opened_cache
 from holdfast.fastapi.request_transaction import reading, writing
 from holdfast.fastapi.thread_repository import ThreadRepositoryOf
@@ -33,7 +34,8 @@ def check_routes(
     whether there is one. Raises ConfigurationError for a transaction that would end after its
     answer, or before the body of a streaming route runs; for a repository of an entity that is not
     in the store; for one that awaits in a plain `def` route, and one that blocks in an `async def`
-    route; for an entity whose key is not in the path; for a bucket or a cache that is not there.
+    route; for an entity whose key is not in the path; for a ListQuery that is made a dependency;
+    for a bucket or a cache that is not there.
     """
     for context in iter_route_contexts(app.routes):
         dependant: Dependant | None = getattr(context, "dependant", None)
@@ -84,6 +86,12 @@ def _check_scopes(route: str, dependant: Dependant, found: list[Dependant]) -> N
 def _check_dependency(
     route: str, call: object, path: str, entities: Collection[type] | None
 ) -> None:
+    if isinstance(call, type) and issubclass(call, ListQuery):
+        name = call.__name__
+        raise ConfigurationError(
+            f"{route}: {name} is a model of query parameters, Annotated[{name}, Query()], "
+            "and no dependency"
+        )
     if not isinstance(call, (RepositoryOf, ThreadRepositoryOf, EntityAt)):
         return
     if entities is not None and call.entity not in entities:
