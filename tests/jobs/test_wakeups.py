@@ -289,10 +289,10 @@ async def test_workers_are_woken_again_after_redis_has_restarted(tmp_path, redis
             await jobs.enqueue("a", {"n": 1})
             assert await done.next() == 1
             redis.kill()
-            unheard = (await jobs.enqueue("a", {"n": 2})).job  # which is stored all the same
-            assert (await jobs.get_one(unheard.id)).status is JobStatus.QUEUED
+            await jobs.enqueue("a", {"n": 2})  # is stored, and nobody is told
             redis.start()
-            assert await done.next() == 2  # it looks when it begins to listen again
+            # It looks when it begins to listen again; on a slow machine, still after the first job.
+            assert await done.next() == 2
             await jobs.enqueue("a", {"n": 3})
             assert await done.next() == 3
 
