@@ -21,8 +21,8 @@ ACCOUNTS = 4
 OPENING = 1_000
 OBJECTS = 100
 """Objects that each client has at a time."""
-PART = 6 << 20
-"""Bytes of the objects that are uploaded in parts."""
+PART, LARGE = 6 << 20, 20
+"""Bytes of the objects that are uploaded in parts, and how many of these each client puts."""
 _PATIENCE = 20.0  # seconds for one answer
 _START = 300.0
 _REFUSALS = range(400, 500)
@@ -128,10 +128,13 @@ async def write_objects(caller, until):
     run fills no disk by itself.
     """
     names = deque(f"chaos/{caller.name}-{number}" for number in range(OBJECTS))
+    large = LARGE
     for number in count(OBJECTS):
         name = names.popleft()
         for turn in range(caller.dice.randint(1, 4)):
-            size = PART if caller.dice.random() < 0.08 else caller.dice.randint(1, 60_000)
+            size = caller.dice.randint(1, 60_000)
+            if large and caller.dice.random() < 0.08:
+                size, large = PART, large - 1
             seed = f"{name}:{number}:{turn}".encode()
             content = hashlib.shake_128(seed).digest(min(size, 60_000)) * (size // 60_000 or 1)
             wanted = hashlib.sha256(content).hexdigest()

@@ -49,7 +49,8 @@ def matching_job_routes(site: ConsoleSite) -> APIRouter:
     @router.get("/{verb}")
     async def asked(verb: BulkVerb, request: Request, asked: JobsAsked) -> Response:
         """Show how many jobs it would be, before anything is done."""
-        return await _confirmation(site, request, verb, asked, jobs.now())
+        until = site.platform.store.now()  # the clock by which jobs are made, not the server's
+        return await _confirmation(site, request, verb, asked, until)
 
     @router.post("/{verb}")
     async def change(
