@@ -12,13 +12,14 @@ from starlette.routing import Mount
 
 from holdfast.errors import ConfigurationError
 from holdfast.fastapi.crud.list_query import ListQuery
+from holdfast.fastapi.dependants import inside
 from holdfast.fastapi.dependencies import EntityAt, RepositoryOf, opened_bucket, opened_cache
 from holdfast.fastapi.request_transaction import reading, writing
 from holdfast.fastapi.thread_repository import ThreadRepositoryOf
 from holdfast.fastapi.transfers.upload_dependency import UploadTo
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from fastapi.dependencies.models import Dependant
 
@@ -41,7 +42,7 @@ def check_routes(
         dependant: Dependant | None = getattr(context, "dependant", None)
         if dependant is not None and context.endpoint is not None:
             route = f"{context.path} ({_name(context.endpoint)})"
-            found = list(_inside(dependant))
+            found = list(inside(dependant))
             _check_scopes(route, dependant, found)
             for each in found:
                 _check_dependency(route, each.call, context.path or "", entities)
@@ -55,12 +56,6 @@ def check_routes(
     for mount in app.routes:
         if isinstance(mount, Mount) and isinstance(mount.app, FastAPI):
             check_routes(mount.app, entities=entities, bucket=bucket, cache=cache)
-
-
-def _inside(dependant: Dependant) -> Iterator[Dependant]:
-    for each in dependant.dependencies:
-        yield each
-        yield from _inside(each)
 
 
 def _check_scopes(route: str, dependant: Dependant, found: list[Dependant]) -> None:
@@ -145,7 +140,7 @@ def _begin_first(dependant: Dependant, found: list[Dependant]) -> None:
 
 def _begins(dependant: Dependant) -> bool:
     """Return whether *dependant* is a transaction of the request, or asks for one."""
-    return any(each.call in _SCOPED for each in (dependant, *_inside(dependant)))
+    return any(each.call in _SCOPED for each in (dependant, *inside(dependant)))
 
 
 def _put_first(dependant: Dependant, found: list[Dependant]) -> None:

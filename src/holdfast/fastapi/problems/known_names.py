@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from holdfast.fastapi.dependants import inside
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,8 +25,10 @@ def known_names(request: Request, where: str) -> Iterator[str]:
     That is "query" or "body"; names inside a body's members are not among them.
     """
     dependant: Dependant | None = getattr(request.scope.get("route"), "dependant", None)
-    if dependant is not None:  # else a route of Starlette's own
-        yield from _names(dependant, where)
+    if dependant is None:  # a route of Starlette's own
+        return
+    for each in (dependant, *inside(dependant)):
+        yield from _names(each, where)
 
 
 def names_taken_once(model: type[BaseModel]) -> Iterator[str]:
@@ -41,8 +45,6 @@ def _names(dependant: Dependant, where: str) -> Iterator[str]:
         if isinstance(model, type) and issubclass(model, BaseModel):
             for name, info in model.model_fields.items():
                 yield _called(name, info)
-    for inner in dependant.dependencies:
-        yield from _names(inner, where)
 
 
 def _called(name: str, info: FieldInfo) -> str:
