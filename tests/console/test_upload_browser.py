@@ -110,8 +110,11 @@ def content_of(page, name):
     return answer.body()
 
 
-def cut_third(page):
-    """Break the connection of each third part, and return the list of those that were."""
+def cut_third(context):
+    """Break the connection of each third part, and return the list of those that were.
+
+    A context's route is there before a page is: one that a page gets later may miss requests.
+    """
     broken = []
 
     def cut(route):
@@ -121,32 +124,35 @@ def cut_third(page):
         else:
             route.continue_()
 
-    page.route(THIRD, cut)
+    context.route(THIRD, cut)
     return broken
 
 
 def test_an_upload_that_was_cut_goes_on_in_another_tab_and_when_the_line_is_back(
     site, context, film
 ):
+    broken = cut_third(context)
     page = context.new_page()
     page.goto(site.page)
-    put, broken = parts_put(page), cut_third(page)
+    put = parts_put(page)
     choose(page, film)
     line = page.locator("#uploads li")
     expect(line).to_contain_text("waits for the connection")
     expect(line.get_by_role("progressbar")).to_have_js_property("value", 2 * PART / SIZE)
     assert broken
     assert {place for place, _ in put} == {site.straight}
+    page.goto("about:blank")  # it tries again no more while its connections are still cut
     page.close()
+    broken.clear()
     page = context.new_page()
     page.goto(site.page)
     expect(page.get_by_text("1 not finished")).to_be_visible()
-    put, broken = parts_put(page), cut_third(page)
+    put = parts_put(page)
     choose(page, film)
     line = page.locator("#uploads li")
     expect(line).to_contain_text("waits for the connection")
     context.set_offline(True)
-    page.unroute(THIRD)
+    context.unroute(THIRD)
     context.set_offline(False)  # the page hears of it
     expect(line).to_contain_text("is in")
     assert broken
@@ -159,9 +165,9 @@ def test_an_upload_that_was_cut_goes_on_in_another_tab_and_when_the_line_is_back
 
 @pytest.mark.parametrize("site", ["disk"], indirect=True)
 def test_several_come_at_once_and_one_is_stopped_and_cancelled(site, context, tmp_path):
+    cut_third(context)
     page = context.new_page()
     page.goto(site.page)
-    cut_third(page)
     names = ["small one.bin", "small two.bin", "small three.bin"]
     for name in names:
         (tmp_path / name).write_bytes(name.encode())
@@ -183,9 +189,9 @@ def test_several_come_at_once_and_one_is_stopped_and_cancelled(site, context, tm
 
 @pytest.mark.parametrize("site", ["minio"], indirect=True)
 def test_where_the_buckets_server_takes_nothing_parts_come_through_here(site, context, film):
+    context.route(re.compile("partNumber="), lambda route: route.abort("failed"))
     page = context.new_page()
     page.goto(site.page)
-    page.route(re.compile("partNumber="), lambda route: route.abort("failed"))
     put = parts_put(page)
     page.get_by_label("replace what is there").check()
     choose(page, film)
