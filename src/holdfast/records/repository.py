@@ -180,7 +180,7 @@ class Repository(RepositoryReads[E]):
             return stored
         if version is not None:
             error = await self._why_not(wanted, version)
-            if isinstance(error, StaleVersionError) and error.actual != version:
+            if isinstance(error, StaleVersionError):
                 raise error
         if when is not None and await self.get(key) is not None:
             raise PreconditionFailedError(self.model.name, key)
@@ -467,7 +467,12 @@ class Repository(RepositoryReads[E]):
         if stored is None or self.model.version is None or expected is None:
             return NotFoundError(self.model.name, key)
         actual = vars(stored)[self.model.version.name]
+        if actual == expected:
+            return NotFoundError(self.model.name, key, hint=_THERE_NOW)
         return StaleVersionError(self.model.name, key, expected=expected, actual=actual)
+
+
+_THERE_NOW = "one is there now: it was added at this moment, or a trigger leaves changes out"
 
 
 def _rows(limit: object) -> int:

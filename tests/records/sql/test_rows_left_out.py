@@ -2,8 +2,8 @@
 
 import pytest
 
-from holdfast import Entity, Field, field, generated_key, key, open_store
-from holdfast.errors import StorageError
+from holdfast import Entity, Field, field, generated_key, key, open_store, version
+from holdfast.errors import NotFoundError, StorageError
 from servers import execute
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +24,12 @@ class Named(Entity, table="left_out_named"):
     name: Field[str] = field(unique=True, max_length=50)
 
 
+class Draft(Entity, table="left_out_drafts"):
+    id: Field[int] = key()
+    size: Field[int] = field(default=0)
+    version: Field[int] = version()
+
+
 FUNCTION = """
 CREATE OR REPLACE FUNCTION leave_out() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN IF NEW.size = 7 THEN RETURN NULL; END IF; RETURN NEW; END $$
@@ -34,7 +40,7 @@ def triggers(backend):
     """Yield the statements by which rows of size 7 are left out."""
     if backend == "postgresql":
         yield FUNCTION
-    for table in ("left_out_notes", "left_out_lines"):
+    for table in ("left_out_notes", "left_out_lines", "left_out_drafts"):
         for event in ("INSERT", "UPDATE"):
             head = f"CREATE TRIGGER {table}_{event} BEFORE {event} ON {table} FOR EACH ROW"
             if backend == "postgresql":
@@ -48,7 +54,7 @@ async def store(request, tmp_path):
     url = f"sqlite:///{tmp_path}/a.db"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgresql_url")
-    async with open_store(url, [Note, Line]) as opened:
+    async with open_store(url, [Note, Line, Draft]) as opened:
         await opened.create_schema()
         execute(url, *triggers(request.param))
         yield opened
@@ -102,3 +108,14 @@ async def test_an_upsert_is_missed_and_undone_in_its_transaction(store):
             await notes.upsert_many([Note(id=1, size=2), Note(id=3, size=7)])
         await notes.upsert(Note(id=4, size=4))
     assert [(note.id, note.size) for note in await notes.find()] == [(1, 1), (4, 4)]
+
+
+async def test_a_change_that_is_left_out_is_no_stale_version(store):
+    drafts = store.repository(Draft)
+    draft = await drafts.add(Draft(id=1, size=1))
+    draft.size = 7
+    with pytest.raises(NotFoundError, match="no such key: 1; one is there now"):
+        await drafts.update(draft)
+    with pytest.raises(NotFoundError, match="no such key: 1"):
+        await drafts.patch(1, Draft.size.to(7), version=1)
+    assert (await drafts.get(1)).size == 1
