@@ -57,8 +57,8 @@ class MotionRun:
         self._crowded = 0.0
 
     def look(self, frame: Frame) -> Findings:
-        # Scaled plane by plane and only then mixed: far cheaper than mixing at full size.
         """Learn from the next frame, and follow what differs from the background."""
+        # Scaled plane by plane and only then mixed: far cheaper than mixing at full size.
         small = cv2.merge([_shrunk(plane, self._size) for plane in planes(frame.picture)])
         mixed = np.asarray(cv2.cvtColor(small, cv2.COLOR_YUV2BGR), np.uint8)
         luma = np.asarray(small[:, :, 0], np.uint8)
