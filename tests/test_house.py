@@ -212,7 +212,8 @@ ALLOWED_ANY: dict[str, list[str]] = {
     "records/entities/declaration.py": ["unique"],
     # Entities of any class at once; the callers' signatures are typed.
     "records/eager_loading.py": ["load_relations"],
-    "records/entities/model_builder.py": ["build_model", "vocabulary", "constructor"],
+    "records/entities/model_builder.py": ["build_model", "vocabulary"],
+    "records/entities/constructor.py": ["constructor"],
     # What stands behind typed overloads.
     "records/entities/field.py": ["Field.truncated"],
     "records/expressions/expression.py": ["Expression.sum", "Expression.avg"],

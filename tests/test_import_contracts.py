@@ -49,7 +49,7 @@ def test_the_contract_holds(copied):
 PLANTED = {
     "validation": "import sqlalchemy",
     "cursor": "from sqlalchemy import orm",
-    "expressions.query": "import holdfast.integrations",
+    "expressions.predicates": "import holdfast.integrations",
 }
 
 

@@ -56,7 +56,7 @@ from holdfast.errors import (  # noqa: E402
     InvalidQueryError,
     InvalidValueError,
 )
-from holdfast.records.expressions.query import everything  # noqa: E402
+from holdfast.records.expressions.predicates import everything  # noqa: E402
 from holdfast.sync import open_store  # noqa: E402
 from servers import database_on  # noqa: E402
 

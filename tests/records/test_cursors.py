@@ -17,13 +17,13 @@ from holdfast.records import cursor as cursors
 from holdfast.records.conformance.sample_entities import Author, Specimen
 from holdfast.records.entities.model import model_of
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import Everything, InRows, Order
+from holdfast.records.expressions.predicates import Everything, InRows, Order
 from holdfast.records.values.value import Kind
 
 PROGRAM = """
 from holdfast.records import cursor as cursors
 from holdfast.records.conformance.sample_entities import Author, Sample
-from holdfast.records.expressions.query import all_of
+from holdfast.records.expressions.predicates import all_of
 names = {"front", "rear", "left", "right", "top"}
 where = all_of(
     tuple({Sample.name.in_(names), Sample.text.not_in({"a", "b", "c"}), Sample.number == 1})

@@ -10,7 +10,7 @@ import holdfast.sync
 from holdfast import Entity, Field, Many, One, field, generated_key, many, one, ref
 from holdfast.errors import ConfigurationError, InvalidQueryError
 from holdfast.records import Repository, foreign_words, length
-from holdfast.records.expressions.query import Order
+from holdfast.records.expressions.predicates import Order
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.sync import open_store
 

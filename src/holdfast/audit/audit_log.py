@@ -13,8 +13,8 @@ from holdfast.errors import ConfigurationError, InvalidValueError, NotFoundError
 from holdfast.option_checks import check_kind
 from holdfast.records import everything
 from holdfast.records.entities.model import Model, model_of
+from holdfast.records.expressions.field_changes import SetTo
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import SetTo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

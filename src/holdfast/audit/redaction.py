@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from holdfast.audit.audit_log import AuditFilter
     from holdfast.records import Store
-    from holdfast.records.driver import RowLock
-    from holdfast.records.expressions.query import Change
+    from holdfast.records.driver_requests import RowLock
+    from holdfast.records.expressions.field_changes import Change
 
 _TOGETHER = 500
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.audit.checkpoint_note import SignerKey
     from holdfast.audit.merkle_tree import Tile
     from holdfast.records import Store
-    from holdfast.records.driver import RowLock
+    from holdfast.records.driver_requests import RowLock
 
 HEAD = 1
 """The key of the head's only row."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         Ordering,
         RelationArgument,
     )
-    from holdfast.records.driver import RowLock
+    from holdfast.records.driver_requests import RowLock
     from holdfast.records.result_types import BatchResult, Upserted
 
 E = TypeVar("E")

@@ -16,7 +16,7 @@ from holdfast.console.page_urls import asked_cursor, page_urls
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.cursor import reverse
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import After, Compare, Operator
+from holdfast.records.expressions.predicates import After, Compare, Operator
 from holdfast.records.record_values import parsed_value, text_value
 from holdfast.records.validation import total_order
 

@@ -40,7 +40,7 @@ from holdfast.media.project_reach import reached, reached_project, reached_video
 from holdfast.media.upload_quota import UploadQuota
 from holdfast.media.uploads import UPLOADS
 from holdfast.records import Change, Page, Predicate
-from holdfast.records.expressions.query import SetTo
+from holdfast.records.expressions.field_changes import SetTo
 from holdfast.workspace import open_workspace
 
 

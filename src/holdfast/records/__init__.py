@@ -2,7 +2,8 @@
 
 from holdfast.records.argument_types import ChangeArgument, Condition
 from holdfast.records.connect import open_store
-from holdfast.records.driver import Isolation, StoreCapability
+from holdfast.records.driver import StoreCapability
+from holdfast.records.driver_requests import Isolation
 from holdfast.records.entities.constraint import Check, Constraint, Unique
 from holdfast.records.entities.declaration import (
     check,
@@ -29,9 +30,10 @@ from holdfast.records.entities.server_default import (
 )
 from holdfast.records.expressions.expression import Expression
 from holdfast.records.expressions.expression_functions import coalesce, length, lower
+from holdfast.records.expressions.field_changes import Change
 from holdfast.records.expressions.json_path import JsonPath
 from holdfast.records.expressions.operands import Aggregate
-from holdfast.records.expressions.query import Change, Order, Predicate, Subquery, everything
+from holdfast.records.expressions.predicates import Order, Predicate, Subquery, everything
 from holdfast.records.expressions.related_field import RelatedField
 from holdfast.records.links import Links
 from holdfast.records.query_plan import QueryPlan

@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from holdfast.records.entities.field import Field
 from holdfast.records.entities.relation import EntityOrder, Relation
 from holdfast.records.expressions.expression import Expression
+from holdfast.records.expressions.field_changes import Change
 from holdfast.records.expressions.group_aggregate import GroupAggregate
-from holdfast.records.expressions.query import Change, Of, Predicate
+from holdfast.records.expressions.predicates import Of, Predicate
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

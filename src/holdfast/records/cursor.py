@@ -24,7 +24,7 @@ from holdfast.records.expressions.operands import (
     may_be_null,
     starts_in,
 )
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     After,
     And,
     Compare,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.driver import Groups, Select
+from holdfast.records.driver_requests import Groups, Select
 from holdfast.records.entities.model import Model, model_of
 from holdfast.records.entities.relation import ALL_ROWS, Many, RelatedRows, Relation
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import In, all_of
+from holdfast.records.expressions.predicates import In, all_of
 from holdfast.records.linked_rows import linked_rows
 from holdfast.records.rows.row_rules import identities
 from holdfast.records.validation import condition, count, total_order

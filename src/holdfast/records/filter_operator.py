@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from holdfast.records.expressions.expression import Expression
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 FILTER_METHODS = {
     "": "__eq__",

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records import validation
-from holdfast.records.driver import AggregateQuery
+from holdfast.records.driver_requests import AggregateQuery
 from holdfast.records.expressions.expression import Expression
 from holdfast.records.expressions.group_aggregate import GroupAggregate
 from holdfast.records.expressions.operands import Aggregate, GroupValue
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     After,
     And,
     Compare,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Operand, ValueColumn
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 E = TypeVar("E")
 _WORDS = (Expression, GroupAggregate)

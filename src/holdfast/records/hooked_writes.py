@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import HoldfastError, SerializationError, TransactionError
-from holdfast.records.driver import ChangeRecorder, Select, Update
+from holdfast.records.driver import ChangeRecorder
+from holdfast.records.driver_requests import Select, Update
 from holdfast.records.entities.model import model_of
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import In, InRows, Predicate
+from holdfast.records.expressions.predicates import In, InRows, Predicate
 from holdfast.records.rows.row_key import has_key, has_key_among, key_asked_for, key_order
 from holdfast.records.rows.row_rules import alike, unique_values
 from holdfast.records.search.indexed_session import (
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
     from holdfast.errors import ConflictError
-    from holdfast.records.driver import RecordingWriter, RowLock, Session, Writer
+    from holdfast.records.driver import RecordingWriter, Session, Writer
+    from holdfast.records.driver_requests import RowLock
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.store import Store
     from holdfast.records.values.field_spec import FieldSpec

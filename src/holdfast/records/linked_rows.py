@@ -5,10 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.driver import Groups, Select
+from holdfast.records.driver_requests import Groups, Select
 from holdfast.records.entities.model import Model, model_of
 from holdfast.records.expressions.operands import Column, RelatedColumn
-from holdfast.records.expressions.query import Everything, In, IsNull, Not, Order, Related, all_of
+from holdfast.records.expressions.predicates import (
+    Everything,
+    In,
+    IsNull,
+    Not,
+    Order,
+    Related,
+    all_of,
+)
 from holdfast.records.rows.hydration import from_own_rows
 from holdfast.records.validation import condition, count, total_order
 
@@ -17,7 +25,7 @@ if TYPE_CHECKING:
     from holdfast.records.entities.link_entity import LinkEnds
     from holdfast.records.entities.relation import RelatedRows
     from holdfast.records.expressions.operands import Join
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 
 async def linked_rows(

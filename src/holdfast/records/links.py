@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from holdfast.errors import ConflictError, DuplicateError, InvalidQueryError, NotFoundError
 from holdfast.records import validation
-from holdfast.records.driver import Select
+from holdfast.records.driver_requests import Select
 from holdfast.records.entities.model import Model, model_of
 from holdfast.records.entities.relation import ALL_ROWS, Many
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import Compare, In, Operator, Order, Predicate
+from holdfast.records.expressions.predicates import Compare, In, Operator, Order, Predicate
 from holdfast.records.result_types import LinkChanges
 from holdfast.records.rows.row_key import has_key, key_order
 from holdfast.records.search.indexed_session import plain_session

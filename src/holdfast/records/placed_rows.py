@@ -6,15 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from holdfast.records.expressions.operands import Aggregate, Column, GroupValue, Path
-from holdfast.records.expressions.query import After, all_of
+from holdfast.records.expressions.predicates import After, all_of
 from holdfast.records.rows.hydration import from_own_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.records.driver import BatchReader, Reader, Select
+    from holdfast.records.driver import BatchReader, Reader
+    from holdfast.records.driver_requests import Select
     from holdfast.records.expressions.operands import ValueColumn
-    from holdfast.records.expressions.query import Order
+    from holdfast.records.expressions.predicates import Order
 
 E = TypeVar("E")
 _OF_NO_ROW = (Path, Aggregate, GroupValue)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from holdfast.records.driver import Select
+    from holdfast.records.driver_requests import Select
 
 E = TypeVar("E")
 

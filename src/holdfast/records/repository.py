@@ -16,15 +16,10 @@ from holdfast.errors import (
     StaleVersionError,
 )
 from holdfast.records import validation
-from holdfast.records.driver import (
-    DefaultGiver,
-    RowTaker,
-    Select,
-    Taking,
-    Update,
-)
+from holdfast.records.driver import DefaultGiver, RowTaker
+from holdfast.records.driver_requests import Select, Taking, Update
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import Compare, Operator, Predicate, all_of
+from holdfast.records.expressions.predicates import Compare, Operator, Predicate, all_of
 from holdfast.records.foreign_words import REPOSITORY_WORDS, not_there
 from holdfast.records.repository_reads import RepositoryReads
 from holdfast.records.result_types import BatchResult, Upserted

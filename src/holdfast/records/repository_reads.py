@@ -14,12 +14,13 @@ from holdfast.errors import (
 )
 from holdfast.records import validation
 from holdfast.records.cursor import Cursor, CursorCodec, reverse
-from holdfast.records.driver import AggregateQuery, BatchReading, Select, StoreCapability
+from holdfast.records.driver import BatchReading, StoreCapability
+from holdfast.records.driver_requests import AggregateQuery, Select
 from holdfast.records.eager_loading import load_relations
 from holdfast.records.entities.model import model_of
 from holdfast.records.entities.search_index import searched
 from holdfast.records.expressions.operands import Aggregate
-from holdfast.records.expressions.query import Order, Predicate
+from holdfast.records.expressions.predicates import Order, Predicate
 from holdfast.records.foreign_words import READ_WORDS, not_there
 from holdfast.records.hooked_writes import hooked_writes
 from holdfast.records.placed_rows import find_behind, next_batch
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
     from holdfast.records.argument_types import Condition, Ordering, RelationArgument
-    from holdfast.records.driver import RowLock, Session, Writer
+    from holdfast.records.driver import Session, Writer
+    from holdfast.records.driver_requests import RowLock
     from holdfast.records.placed_rows import Place
     from holdfast.records.query_plan import QueryPlan
     from holdfast.records.store import Store

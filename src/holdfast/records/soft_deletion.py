@@ -11,19 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from holdfast.errors import ForeignKeyError
-from holdfast.records.driver import Select, StoreCapability, Update
+from holdfast.records.driver import StoreCapability
+from holdfast.records.driver_requests import Select, Update
 from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.field_changes import Increment, SetTo
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import (
-    Compare,
-    In,
-    Increment,
-    Not,
-    Operator,
-    Order,
-    SetTo,
-    all_of,
-)
+from holdfast.records.expressions.predicates import Compare, In, Not, Operator, Order, all_of
 from holdfast.records.hooked_writes import hooked_writes, update_as
 from holdfast.records.rows.row_key import has_key, has_key_among, key_order
 from holdfast.records.transactions.row_lock import lock_of
@@ -34,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from holdfast.records.driver import RowLock, Session
+    from holdfast.records.driver import Session
+    from holdfast.records.driver_requests import RowLock
     from holdfast.records.entities.model import Model, Row
-    from holdfast.records.expressions.query import Change, Predicate
+    from holdfast.records.expressions.field_changes import Change
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.store import Store
     from holdfast.records.values.field_spec import FieldSpec
 

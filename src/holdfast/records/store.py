@@ -18,16 +18,12 @@ from holdfast.errors import (
 )
 from holdfast.health import Health, probed
 from holdfast.opening import Opening
-from holdfast.records.driver import (
-    Isolation,
-    SchemaHolder,
-    StoreCapability,
-    TimeTeller,
-    TransactionOptions,
-)
+from holdfast.records.driver import SchemaHolder, StoreCapability, TimeTeller
+from holdfast.records.driver_requests import Isolation, TransactionOptions
 from holdfast.records.entities.sequences import sequences_of
+from holdfast.records.expressions.field_changes import SetTo
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import SetTo, everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.records.hooked_writes import HookedModels
 from holdfast.records.links import Links
 from holdfast.records.model_set import dependents_first, listed, models_of

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
         RelationArgument,
         ValueArgument,
     )
-    from holdfast.records.driver import Isolation, Notifier, StoreCapability
+    from holdfast.records.driver import Notifier, StoreCapability
+    from holdfast.records.driver_requests import Isolation
     from holdfast.records.entities.relation import Many
     from holdfast.records.options import StoreOptions
     from holdfast.records.rows.result_rows import PydanticModel

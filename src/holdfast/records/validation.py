@@ -9,6 +9,16 @@ from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.entities.field import Field
 from holdfast.records.entities.model import Model, model_of
 from holdfast.records.expressions.expression import Expression
+from holdfast.records.expressions.field_changes import (
+    CHANGES,
+    MOST_EDITS,
+    Change,
+    EditJson,
+    Increment,
+    SetBy,
+    SetFrom,
+    SetTo,
+)
 from holdfast.records.expressions.group_aggregate import GroupAggregate
 from holdfast.records.expressions.operands import (
     Aggregate,
@@ -21,23 +31,8 @@ from holdfast.records.expressions.operands import (
     Start,
     ValueColumn,
 )
-from holdfast.records.expressions.query import (
-    CHANGES,
-    MOST_EDITS,
-    Change,
-    EditJson,
-    Everything,
-    In,
-    Increment,
-    IsNull,
-    Order,
-    Predicate,
-    SetBy,
-    SetFrom,
-    SetTo,
-    all_of,
-    columns_of,
-)
+from holdfast.records.expressions.predicate_reach import columns_of
+from holdfast.records.expressions.predicates import Everything, In, IsNull, Order, Predicate, all_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

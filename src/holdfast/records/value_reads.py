@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records import validation
-from holdfast.records.driver import Select
+from holdfast.records.driver_requests import Select
 from holdfast.records.grouping import Grouping, aggregate_query, distinct_query
 from holdfast.records.rows.hydration import loaded
 from holdfast.records.rows.result_rows import maker_of

@@ -13,6 +13,7 @@ from holdfast.records.entities.field import Field
 from holdfast.records.entities.model import model_of
 from holdfast.records.entities.relation import ALL_ROWS, Relation
 from holdfast.records.expressions.expression import Expression
+from holdfast.records.expressions.field_changes import EditJson, Increment, SetBy, SetTo
 from holdfast.records.expressions.group_aggregate import GroupAggregate
 from holdfast.records.expressions.operands import (
     Aggregate,
@@ -22,15 +23,13 @@ from holdfast.records.expressions.operands import (
     RelatedColumn,
     Truncated,
 )
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     And,
     Compare,
     CompareOperands,
-    EditJson,
     Everything,
     HasItem,
     In,
-    Increment,
     InSubquery,
     IsNull,
     Match,
@@ -41,8 +40,6 @@ from holdfast.records.expressions.query import (
     Part,
     Predicate,
     Related,
-    SetBy,
-    SetTo,
     Subquery,
 )
 from holdfast.records.expressions.related_field import RelatedField

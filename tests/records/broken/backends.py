@@ -13,9 +13,10 @@ from decimal import Decimal
 from functools import reduce
 
 from holdfast.errors import ConflictError, DuplicateError, InvalidValueError
-from holdfast.records.driver import Select, Update
+from holdfast.records.driver_requests import Select, Update
 from holdfast.records.entities.joins import local_field
 from holdfast.records.entities.table_names import without_schema
+from holdfast.records.expressions.field_changes import EditJson, Increment, SetBy, SetTo
 from holdfast.records.expressions.operands import (
     Calculation,
     Column,
@@ -24,16 +25,14 @@ from holdfast.records.expressions.operands import (
     RelatedColumn,
     Truncated,
 )
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     And,
     Compare,
     CompareOperands,
-    EditJson,
     Everything,
     HasItem,
     HasWords,
     In,
-    Increment,
     InRows,
     InSubquery,
     IsNull,
@@ -44,8 +43,6 @@ from holdfast.records.expressions.query import (
     Order,
     Part,
     Related,
-    SetBy,
-    SetTo,
 )
 from holdfast.records.rows.hydration import from_rows
 from holdfast.records.rows.row_key import has_key, key_order

@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast import Entity, Field, One, field, key, one, open_store, ref
-from holdfast.records.driver import Select
+from holdfast.records.driver_requests import Select
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.statements import read_statements

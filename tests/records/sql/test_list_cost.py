@@ -3,14 +3,14 @@
 import pytest
 
 from holdfast import Entity, Field, Many, One, field, generated_key, many, one, ref
-from holdfast.records.driver import Select, Taking, Update
+from holdfast.records.driver_requests import Select, Taking, Update
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
 from holdfast.records.entities.model import model_of
-from holdfast.records.expressions.query import Or
+from holdfast.records.expressions.predicates import Or
 from holdfast.sync import open_store
 
 MANY = 40_000

@@ -3,14 +3,14 @@
 import pytest
 
 from holdfast import Entity, Field, Many, field, generated_key, many, ref
-from holdfast.records.driver import Select
+from holdfast.records.driver_requests import Select
 from holdfast.records.drivers.sql.dialects.mariadb import MariaDBDialect
 from holdfast.records.drivers.sql.dialects.mysql import MySQLDialect
 from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
 from holdfast.records.drivers.sql.dialects.sqlite import SQLiteDialect
 from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
 from holdfast.records.entities.model import model_of
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 
 
 class Parcel(Entity, table="ordered_parcels"):

@@ -10,7 +10,7 @@ from holdfast.errors import InvalidQueryError
 from holdfast.fastapi.crud.list_query import MOST_PREDICATES
 from holdfast.records import text_matches
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import Order
+from holdfast.records.expressions.predicates import Order
 from holdfast.records.record_filters import parse_filters
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ from holdfast.fastapi.wire.wire_field import key_hints
 from holdfast.fastapi.wire.wire_model import OutModel, create_model, out_model, patch_model
 from holdfast.records import Entity, Page, Predicate, Relation, Repository
 from holdfast.records.entities.model import model_of
-from holdfast.records.expressions.query import all_of
+from holdfast.records.expressions.predicates import all_of
 from holdfast.records.rows.row_key import has_key
 
 E = TypeVar("E", bound=Entity)

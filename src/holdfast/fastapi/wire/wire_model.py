@@ -23,7 +23,7 @@ from holdfast.records.entities.field import Field as EntityField
 from holdfast.records.entities.model import model_of
 from holdfast.records.entities.pydantic_schema import unvalidated
 from holdfast.records.entities.server_default import ConstantDefault
-from holdfast.records.expressions.query import SetTo
+from holdfast.records.expressions.field_changes import SetTo
 from holdfast.records.values.field_spec import MISSING
 
 if TYPE_CHECKING:

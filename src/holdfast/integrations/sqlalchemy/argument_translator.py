@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from holdfast.integrations.sqlalchemy.relationships import relations_by_columns, wanted_relations
 from holdfast.integrations.sqlalchemy.translator import ExpressionTranslator
 from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.field_changes import Change, SetTo
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import Change, SetTo
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.records.entities.field import Field
     from holdfast.records.entities.relation import Relation
     from holdfast.records.expressions.operands import Aggregate
-    from holdfast.records.expressions.query import Order, Predicate
+    from holdfast.records.expressions.predicates import Order, Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 

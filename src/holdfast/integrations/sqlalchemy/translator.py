@@ -12,19 +12,16 @@ from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.integrations.sqlalchemy.like_patterns import literal_of
 from holdfast.records.entities.field import Field, count
 from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.field_changes import CHANGES, Change, Increment, SetTo
 from holdfast.records.expressions.group_aggregate import aggregate_over
 from holdfast.records.expressions.json_path import JsonPath
 from holdfast.records.expressions.operands import Aggregate
-from holdfast.records.expressions.query import (
-    CHANGES,
-    Change,
+from holdfast.records.expressions.predicates import (
     Everything,
-    Increment,
     Not,
     Order,
     Predicate,
     Related,
-    SetTo,
     all_of,
 )
 

@@ -17,14 +17,15 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Setting, Tally
 from holdfast.records.conformance.transaction_cases import SAVEPOINTS, TRANSACTIONS, Oops
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.records.transactions.transaction import Transaction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.driver import Driver, DriverTransaction, Select, TransactionOptions
+    from holdfast.records.driver import Driver, DriverTransaction
+    from holdfast.records.driver_requests import Select, TransactionOptions
 
 
 async def _names(lab: Lab) -> str:

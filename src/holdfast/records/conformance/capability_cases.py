@@ -27,7 +27,7 @@ from holdfast.records.entities.declaration import key as declared_key
 from holdfast.records.entities.entity import Entity
 from holdfast.records.entities.field import Field, count
 from holdfast.records.entities.model import Model
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.records.store import Store
 from holdfast.records.values.field_spec import Declaration, FieldSpec
 from holdfast.records.values.value import Bounds, value_type

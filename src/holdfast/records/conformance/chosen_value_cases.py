@@ -14,7 +14,7 @@ from holdfast.records.conformance.sample_entities import (
     Tally,
 )
 from holdfast.records.conformance.value_cases import EDGES, NULLABLE, specimen
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:

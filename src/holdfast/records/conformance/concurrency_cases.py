@@ -9,7 +9,7 @@ from holdfast.errors import DuplicateError, StaleVersionError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Setting, Tally
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.records.result_types import Upserted
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.expressions.query import Change
+    from holdfast.records.expressions.field_changes import Change
 
     Write: TypeAlias = Callable[[], Awaitable[object]]
 

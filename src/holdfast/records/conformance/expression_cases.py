@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.conformance.lab import Lab
     from holdfast.records.expressions.expression import Expression
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.repository import Repository
 
 MANY = 10

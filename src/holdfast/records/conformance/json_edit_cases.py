@@ -9,14 +9,14 @@ from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.lab import same
 from holdfast.records.conformance.sample_entities import GridPoint, Specimen
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from uuid import UUID
 
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.expressions.query import Change
+    from holdfast.records.expressions.field_changes import Change
 
 PLACE = Specimen.attributes["v"]
 AT = Specimen.attributes

@@ -14,12 +14,12 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Book, Credit, Following, Member
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.records.result_types import LinkChanges
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 NUMBERED = (StoreCapability.GENERATED_KEYS,)
 ATOMIC = (StoreCapability.TRANSACTIONS,)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from holdfast.errors import InvalidValueError
 from holdfast.records.conformance.sample_entities import Sample
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 
 if TYPE_CHECKING:
-    from holdfast.records.expressions.query import Change, Order, Predicate
+    from holdfast.records.expressions.field_changes import Change
+    from holdfast.records.expressions.predicates import Order, Predicate
 
 Row: TypeAlias = dict[str, object]
 Condition: TypeAlias = tuple[object, ...]

@@ -14,7 +14,7 @@ import hypothesis.strategies as st
 from holdfast.records.conformance.sample_entities import Member
 
 if TYPE_CHECKING:
-    from holdfast.records.expressions.query import Order, Predicate
+    from holdfast.records.expressions.predicates import Order, Predicate
 
 Condition: TypeAlias = tuple[object, ...]
 Direction: TypeAlias = tuple[bool, bool]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, cast
 from holdfast.errors import InvalidCursorError, InvalidQueryError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Setting, Specimen, Tally
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.expressions.query import Order
+    from holdfast.records.expressions.predicates import Order
 
 ORDERS: tuple[tuple[Order, ...], ...] = (
     (Specimen.id.asc(),),

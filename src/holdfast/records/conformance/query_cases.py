@@ -19,14 +19,14 @@ from holdfast.records.conformance.sample_entities import (
     Specimen,
     Tally,
 )
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.expressions.query import Order, Predicate
+    from holdfast.records.expressions.predicates import Order, Predicate
     from holdfast.records.repository import Repository
 
 

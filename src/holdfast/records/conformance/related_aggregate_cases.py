@@ -15,7 +15,7 @@ from holdfast.records.entities.field import count
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab
-    from holdfast.records.expressions.query import Order, Predicate
+    from holdfast.records.expressions.predicates import Order, Predicate
 
 NUMBERED = (StoreCapability.GENERATED_KEYS,)
 _LARGE = 2**62

@@ -10,14 +10,14 @@ from holdfast.records.conformance.sample_entities import Author, Book, Chapter, 
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
 from holdfast.records.entities.field import count, subquery
-from holdfast.records.expressions.query import FARTHEST, MOST_RELATED
+from holdfast.records.expressions.predicate_reach import FARTHEST, MOST_RELATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.records.conformance.lab import Lab
     from holdfast.records.entities.field import Field
-    from holdfast.records.expressions.query import Order, Predicate
+    from holdfast.records.expressions.predicates import Order, Predicate
     from holdfast.records.expressions.related_field import RelatedField
     from holdfast.records.repository import Repository
 

@@ -9,7 +9,7 @@ from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Note, Tally
 from holdfast.records.conformance.statement_counter import CountingDriver
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.uuid7 import uuid7
 
 if TYPE_CHECKING:

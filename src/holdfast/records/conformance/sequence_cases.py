@@ -8,7 +8,7 @@ from holdfast.errors import DuplicateError, InvalidValueError, NotLoadedError, T
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Docket, Invoice, Receipt, Seat
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab

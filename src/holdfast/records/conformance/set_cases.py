@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import DuplicateError, ForeignKeyError, InvalidQueryError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Book, Chapter, Member, Note
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 
 if TYPE_CHECKING:
     from holdfast.records.conformance.lab import Lab

@@ -15,7 +15,7 @@ from holdfast.errors import (
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.constraint_entities import File, Folder, Hold
 from holdfast.records.entities.field import count
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

@@ -45,13 +45,13 @@ from holdfast.records.conformance.naive_model import (
 )
 from holdfast.records.conformance.sample_entities import Member, Sample, entities_for
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from holdfast.records.conformance.harness import StoreHarness
-    from holdfast.records.expressions.query import Change
+    from holdfast.records.expressions.field_changes import Change
     from holdfast.records.store import Store
 
 T = TypeVar("T")

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, cast
 
-from holdfast.records.driver import Taking, Update
+from holdfast.records.driver_requests import Taking, Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Self
 
-    from holdfast.records.driver import Driver, DriverTransaction, Session, TransactionOptions
+    from holdfast.records.driver import Driver, DriverTransaction, Session
+    from holdfast.records.driver_requests import TransactionOptions
     from holdfast.records.entities.model import Model
     from holdfast.records.store import Store
 

@@ -9,7 +9,7 @@ from holdfast.errors import DuplicateError, StaleVersionError, TransactionError
 from holdfast.records.conformance.case import case
 from holdfast.records.conformance.sample_entities import Author, Setting, Tally
 from holdfast.records.driver import StoreCapability
-from holdfast.records.expressions.query import everything
+from holdfast.records.expressions.predicates import everything
 from holdfast.records.transactions.transaction import Transaction
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from holdfast.records.entities.relation import Relation
+    from holdfast.records.expressions.field_changes import Change
     from holdfast.records.expressions.operands import Aggregate, Column
-    from holdfast.records.expressions.query import Change, Order, Predicate
+    from holdfast.records.expressions.predicates import Order, Predicate
 
 
 class InstanceAdapter(Protocol):

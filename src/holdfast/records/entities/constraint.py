@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from holdfast.errors import ConfigurationError
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     After,
     And,
     Compare,

@@ -10,7 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 from holdfast.errors import ConfigurationError, NotLoadedError
+from holdfast.records.entities.annotation_scope import Scope
 from holdfast.records.entities.annotations import annotations_of, spells_class_variable
+from holdfast.records.entities.constructor import constructor, dataclass_of
 from holdfast.records.entities.declaration import (
     created_at,
     deleted_at,
@@ -25,11 +27,8 @@ from holdfast.records.entities.field import Field
 from holdfast.records.entities.model import model_of
 from holdfast.records.entities.model_builder import (
     Members,
-    Scope,
     build_model,
     constrained,
-    constructor,
-    dataclass_of,
     spells_field,
     table_in,
     viewed,

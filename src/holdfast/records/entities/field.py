@@ -7,20 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from holdfast.errors import InvalidQueryError, UntranslatableError
 from holdfast.records.expressions import arithmetic
 from holdfast.records.expressions.expression import Expression, Valued
+from holdfast.records.expressions.field_changes import EditJson, Increment, SetBy, SetFrom, SetTo
 from holdfast.records.expressions.group_aggregate import GroupAggregate
 from holdfast.records.expressions.json_path import JsonPath, edit, has_item
 from holdfast.records.expressions.operands import Aggregate, Column, Truncated
-from holdfast.records.expressions.query import (
-    EditJson,
-    Increment,
-    Of,
-    Predicate,
-    SetBy,
-    SetFrom,
-    SetTo,
-    Subquery,
-    all_of,
-)
+from holdfast.records.expressions.predicates import Of, Predicate, Subquery, all_of
 from holdfast.records.values.json_edit import EditAction
 from holdfast.records.values.truncated_times import check_unit
 from holdfast.records.values.value import Kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.records.entities.model import Model, model_of
-from holdfast.records.expressions.query import Subquery
+from holdfast.records.expressions.predicates import Subquery
 
 if TYPE_CHECKING:
     from holdfast.records.expressions.operands import Join

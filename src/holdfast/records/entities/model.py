@@ -14,7 +14,7 @@ from holdfast.records.entities.checked_row import checked_row
 from holdfast.records.entities.constraint import Check, Unique
 from holdfast.records.entities.server_default import SequenceDefault
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import IsNull
+from holdfast.records.expressions.predicates import IsNull
 from holdfast.records.values.field_spec import LEFT_OUT
 from holdfast.records.values.text import ValueRejected
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.records.entities.constraint import Constraint
     from holdfast.records.entities.relation import Relation
     from holdfast.records.entities.search_index import SearchIndex
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

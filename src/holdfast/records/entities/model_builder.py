@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import keyword
-import sys
 import typing
 from collections import Counter
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from holdfast.errors import ConfigurationError
+from holdfast.records.entities.annotation_scope import Scope, target_of
 from holdfast.records.entities.constraint import Check, Constraint, Unique, columns_read
 from holdfast.records.entities.field import Field
 from holdfast.records.entities.identifiers import check_fields, check_schema, check_table
@@ -27,7 +26,7 @@ from holdfast.records.entities.server_default import (
 )
 from holdfast.records.entities.table_names import in_schema
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import Compare, IsNull, Operator, all_of
+from holdfast.records.expressions.predicates import Compare, IsNull, Operator, all_of
 from holdfast.records.values.field_spec import (
     INDEXED_TEXT_LENGTH,
     MISSING,
@@ -40,7 +39,7 @@ from holdfast.records.values.text import ValueRejected
 from holdfast.records.values.value import Kind, ValueType, value_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
 E = typing.TypeVar("E")
 
@@ -57,35 +56,6 @@ _ROLE_KINDS = {
     "deleted_at": Kind.DATETIME,
 }
 _SPECIFIERS = {"generated": "generated_key"}  # those that are not called as their role is
-
-
-class Scope:
-    """Where an annotation's names are looked up: the module and the place of definition."""
-
-    def __init__(self, cls: type, local: Mapping[str, object]) -> None:
-        self.cls = cls
-        self.local = dict(local)
-
-    def resolve(self, hint: object) -> object:
-        """Return what *hint*, an annotation or a name, stands for. Raises NameError."""
-        if isinstance(hint, typing.ForwardRef):
-            hint = hint.__forward_arg__
-        if not isinstance(hint, str):
-            return hint
-        module = sys.modules.get(self.cls.__module__)  # none where it was run from its text alone
-        names = {} if module is None else vars(module)
-        return eval(hint, names, {**self.local, self.cls.__name__: self.cls})  # noqa: S307 - the class's own annotation
-
-    def resolve_type(self, hint: object, of: str) -> type:
-        """Return the entity that *hint* names. Raises ConfigurationError, which names *of*."""
-        try:
-            resolved = self.resolve(hint)
-        except (NameError, AttributeError) as error:
-            raise ConfigurationError(f"{of}: {error}; is it imported at run time?") from None
-        if not isinstance(resolved, type) or not hasattr(resolved, "__holdfast__"):
-            raise ConfigurationError(f"{of}: {resolved!r} is not an entity")
-        return resolved
-
 
 Members: TypeAlias = "dict[str, tuple[Field[object] | Relation, object, Scope]]"
 """By name: what stands right of the annotation, the annotation, and where its names are known."""
@@ -127,9 +97,9 @@ def build_model(
                 f"{cls.__name__}.{name!r}: a field's name is an identifier, its start a letter"
             )
         if isinstance(member, Relation):
-            bound = member.bind(cls, name, _target(scope, hint, of))
+            bound = member.bind(cls, name, target_of(scope, hint, of))
             if isinstance(bound, Many) and bound.path is not None:
-                link = _target(scope, bound.path.through, of)
+                link = target_of(scope, bound.path.through, of)
                 bound = bound.linked(partial(link_ends, bound, bound.path, link))
             relations[name] = bound
         else:
@@ -265,7 +235,7 @@ def _field_spec(
     bounds = declaration.bounds
     reference: Reference | None = None
     if declaration.target is not None:
-        reference = Reference(_target(scope, declaration.target, of), declaration.on_delete)
+        reference = Reference(target_of(scope, declaration.target, of), declaration.on_delete)
     text_is_indexed = (
         declaration.role == "key" or declaration.unique or reference is not None or name in indexed
     )
@@ -339,57 +309,6 @@ def _within_bounds(found: ValueType) -> ValueType:
     return dataclasses.replace(found, bounds=kept)
 
 
-def _target(scope: Scope, hint: object, of: str) -> Callable[[], type]:
-    @cache  # what was found: to read the annotation is a quarter of a query by a relation
-    def resolve() -> type:
-        try:
-            found = _entity_named(scope, hint)
-        except (SyntaxError, NameError, AttributeError) as error:
-            raise ConfigurationError(f"{of}: {error}; is it imported at run time?") from None
-        return scope.resolve_type(found, of)
-
-    return resolve
-
-
-_AROUND = ("One", "Many", "Optional", "Union", "Annotated")
-
-
-def _entity_named(scope: Scope, hint: object) -> object:
-    """Return what *hint* leads to: an entity, One or Many of it, or one of these or None.
-
-    All of it, or any part, may be text, which is read and not evaluated as a whole: there need be
-    no future import, and a name in it may come later. Raises SyntaxError, NameError and, for a
-    name that a module lacks, AttributeError.
-    """
-    if isinstance(hint, typing.ForwardRef):
-        hint = hint.__forward_arg__
-    if isinstance(hint, str):
-        return _of_expression(scope, ast.parse(hint.strip(), mode="eval").body)
-    arms = [arm for arm in typing.get_args(hint) if arm is not type(None)]
-    return _entity_named(scope, arms[0]) if arms else hint
-
-
-def _of_expression(scope: Scope, node: ast.expr) -> object:
-    match node:
-        case ast.Constant(value=str() as text):
-            return _entity_named(scope, text)
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            is_none = isinstance(left, ast.Constant) and left.value is None
-            return _of_expression(scope, right if is_none else left)
-        case ast.Subscript(value=around, slice=inner) if (
-            ast.unparse(around).rpartition(".")[2] in _AROUND
-        ):
-            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            named = [
-                part
-                for part in parts
-                if not (isinstance(part, ast.Constant) and part.value is None)
-            ]
-            return _of_expression(scope, named[0] if named else inner)
-        case _:
-            return scope.resolve(ast.unparse(node))
-
-
 def _check_keys(model: Model[Any]) -> None:
     if not model.keys:
         raise ConfigurationError(f"{model.name}: expected a key() field, got none")
@@ -427,55 +346,3 @@ def _check_model(model: Model[Any], indexed: set[str]) -> None:
                 f"{model.name}.{spec.name}: a {spec.type.kind.value} field can't be "
                 "unique, indexed or a reference"
             )
-
-
-def dataclass_of(model: Model[E]) -> type:
-    """Return a dataclass with the fields of *model*, by which others know what the entity is.
-
-    Libraries that look for dataclasses, such as FastAPI for what is a request's body, find its
-    fields there.
-    """
-    fields: list[tuple[str, Any, Any]] = []
-    for spec in model.fields:
-        hint: Any = spec.type.python
-        words: dict[str, Any] = {"init": spec.in_constructor, "kw_only": True}
-        if spec.declaration.default_factory is not None:
-            words["default_factory"] = spec.declaration.default_factory
-        elif spec.declaration.default is not MISSING:
-            words["default"] = spec.declaration.default
-        elif spec.server_default is not None:
-            words["default"] = spec.server_default
-        hint = hint | None if spec.type.nullable else hint
-        fields.append((spec.name, hint, dataclasses.field(**words)))
-    return dataclasses.make_dataclass(model.name, fields, init=False, repr=False, eq=False)
-
-
-def constructor(model: Model[Any]) -> Callable[..., None]:
-    """Return an `__init__` with one keyword parameter for each field that a caller may set."""
-    scope: dict[str, object] = {"_missing": MISSING}
-    parameters: list[str] = []
-    lines: list[str] = []
-    for spec in model.fields:
-        declaration, name = spec.declaration, spec.name
-        if not spec.in_constructor:
-            continue
-        if declaration.default_factory is not None:
-            scope[f"_make_{name}"] = declaration.default_factory
-            parameters.append(f"{name}=_missing")
-            lines.append(f"_entity.{name} = _make_{name}() if {name} is _missing else {name}")
-        elif spec.server_default is not None:
-            parameters.append(f"{name}=_missing")
-            lines.append(f"if {name} is not _missing: _entity.{name} = {name}")
-        else:
-            if declaration.default is not MISSING:
-                scope[f"_default_{name}"] = declaration.default
-                parameters.append(f"{name}=_default_{name}")
-            else:
-                parameters.append(name)
-            lines.append(f"_entity.{name} = {name}")
-    header = f"def __init__(_entity, /{', *, ' if parameters else ''}{', '.join(parameters)}):"
-    exec("\n    ".join([header, *lines, "return None"]), scope)  # noqa: S102 - as dataclasses do
-    made = typing.cast("Callable[..., None]", scope["__init__"])
-    made.__qualname__ = f"{model.entity.__qualname__}.__init__"
-    made.__module__ = model.entity.__module__
-    return made

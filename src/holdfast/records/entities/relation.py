@@ -27,7 +27,7 @@ from holdfast.records.expressions.operands import (
     RelatedAggregate,
     RelatedColumn,
 )
-from holdfast.records.expressions.query import Not, Of, Order, Predicate, Related, all_of
+from holdfast.records.expressions.predicates import Not, Of, Order, Predicate, Related, all_of
 from holdfast.records.expressions.related_field import RelatedField
 from holdfast.records.expressions.relation_aggregate import RelationAggregate
 from holdfast.records.foreign_words import RELATION_WORDS, not_there

@@ -14,7 +14,7 @@ from holdfast.records.entities.declaration import field, generated_key
 from holdfast.records.entities.field import Field
 from holdfast.records.entities.model import model_of
 from holdfast.records.expressions.operands import Column, Join, RelatedColumn, SearchRank
-from holdfast.records.expressions.query import HasWords, In, Predicate, Related
+from holdfast.records.expressions.predicates import HasWords, In, Predicate, Related
 from holdfast.records.search.search_words import document_of, search_terms
 from holdfast.records.values.field_spec import Declaration
 from holdfast.records.values.value import Kind

@@ -29,13 +29,8 @@ from holdfast.errors import InvalidQueryError
 from holdfast.records.expressions import arithmetic
 from holdfast.records.expressions.group_aggregate import GroupAggregate, aggregate_over
 from holdfast.records.expressions.operand_conditions import match_text, one_of, several_values
-from holdfast.records.expressions.operands import (
-    Column,
-    Operation,
-    RelatedColumn,
-    ValueColumn,
-)
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.operands import Column, Operation, RelatedColumn, ValueColumn
+from holdfast.records.expressions.predicates import (
     Compare,
     CompareOperands,
     InSubquery,

@@ -13,7 +13,7 @@ from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
     from holdfast.records.expressions.expression import Given
-    from holdfast.records.expressions.query import Of
+    from holdfast.records.expressions.predicates import Of
 
 T = TypeVar("T")
 V = TypeVar("V")

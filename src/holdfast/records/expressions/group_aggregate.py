@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.errors import InvalidQueryError
 from holdfast.records.expressions.operands import Aggregate, RelatedAggregate
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     Compare,
     In,
     IsNull,

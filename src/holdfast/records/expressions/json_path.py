@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, cast, get_origin
 
 from holdfast.errors import InvalidQueryError, InvalidValueError
+from holdfast.records.expressions.field_changes import EditJson
 from holdfast.records.expressions.operand_conditions import match_text, one_of, several_values
 from holdfast.records.expressions.operands import Column, Path
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     Compare,
-    EditJson,
     HasItem,
     IsNull,
     Not,

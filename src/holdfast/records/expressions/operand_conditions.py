@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import InvalidQueryError, InvalidValueError
 from holdfast.records.expressions import arithmetic
 from holdfast.records.expressions.operands import Column, Path
-from holdfast.records.expressions.query import In, IsNull, Match, Or, Part, Predicate
+from holdfast.records.expressions.predicates import In, IsNull, Match, Or, Part, Predicate
 from holdfast.records.values.text import ValueRejected, check_text
 from holdfast.records.values.value import Kind
 

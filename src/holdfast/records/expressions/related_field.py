@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.records.expressions.expression import Expression
-from holdfast.records.expressions.query import Of
+from holdfast.records.expressions.predicates import Of
 
 if TYPE_CHECKING:
     from holdfast.records.expressions.operands import RelatedColumn

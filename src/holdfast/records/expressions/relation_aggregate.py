@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.records.expressions.expression import Expression
 from holdfast.records.expressions.group_aggregate import check_comparable
-from holdfast.records.expressions.query import Of, Operator, Order, Predicate
+from holdfast.records.expressions.predicates import Of, Operator, Order, Predicate
 
 if TYPE_CHECKING:
     from holdfast.records.expressions.operands import RelatedAggregate

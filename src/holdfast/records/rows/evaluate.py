@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, assert_never, cast
 from holdfast.errors import InvalidValueError
 from holdfast.records.entities.joins import deleted_field, local_field
 from holdfast.records.expressions.arithmetic import calculated, convert
+from holdfast.records.expressions.field_changes import (
+    Change,
+    EditJson,
+    Increment,
+    SetBy,
+    SetFrom,
+    SetTo,
+)
 from holdfast.records.expressions.operands import (
     Aggregate,
     Calculation,
@@ -26,18 +34,15 @@ from holdfast.records.expressions.operands import (
     SearchRank,
     Truncated,
 )
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     After,
     And,
-    Change,
     Compare,
     CompareOperands,
-    EditJson,
     Everything,
     HasItem,
     HasWords,
     In,
-    Increment,
     InRows,
     InSubquery,
     IsNull,
@@ -48,9 +53,6 @@ from holdfast.records.expressions.query import (
     Order,
     Part,
     Related,
-    SetBy,
-    SetFrom,
-    SetTo,
     Subquery,
     expanded,
     node,
@@ -67,7 +69,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from holdfast.records.driver import Groups
+    from holdfast.records.driver_requests import Groups
     from holdfast.records.entities.model import Row
     from holdfast.records.expressions.operands import Join, RowFilter
 

@@ -9,7 +9,8 @@ from holdfast.records.rows.evaluate import aggregate_of, fits, reader, sort
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.records.driver import AggregateQuery, Values
+    from holdfast.records.driver import Values
+    from holdfast.records.driver_requests import AggregateQuery
     from holdfast.records.entities.model import Row
     from holdfast.records.rows.evaluate import Follow
 

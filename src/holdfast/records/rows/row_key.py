@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     Compare,
     In,
     InRows,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from holdfast.records.entities.model import Model
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

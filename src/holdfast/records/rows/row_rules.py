@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from holdfast.errors import CheckError, DuplicateError, InvalidValueError
-from holdfast.records.expressions.query import Compare, Match, Operator, Part, all_of
+from holdfast.records.expressions.predicates import Compare, Match, Operator, Part, all_of
 from holdfast.records.rows.evaluate import fits
 from holdfast.records.values.field_spec import LEFT_OUT
 from holdfast.records.values.text import fold_case
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.records.entities.constraint import Check, Unique
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.expressions.operands import Join
-    from holdfast.records.expressions.query import Predicate, Subquery
+    from holdfast.records.expressions.predicates import Predicate, Subquery
 
 E = TypeVar("E")
 

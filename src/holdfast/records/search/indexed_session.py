@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from holdfast.records.driver import Select, Update
+from holdfast.records.driver_requests import Select, Update
+from holdfast.records.expressions.field_changes import SetTo
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import In, Order, SetTo
+from holdfast.records.expressions.predicates import In, Order
 from holdfast.records.search.search_words import document_of
 from holdfast.records.transactions.own_transaction import in_own_transaction
 from holdfast.records.transactions.row_lock import lock_of
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from holdfast.errors import ConflictError
-    from holdfast.records.driver import AggregateQuery, RowLock, Session, Values
+    from holdfast.records.driver import Session, Values
+    from holdfast.records.driver_requests import AggregateQuery, RowLock
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.entities.search_index import SearchIndex
+    from holdfast.records.expressions.field_changes import Change
     from holdfast.records.expressions.operands import ValueColumn
-    from holdfast.records.expressions.query import Change, Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.store import Store
 
 E = TypeVar("E")

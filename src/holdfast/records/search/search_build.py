@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.records.driver import Select, StoreCapability, WordIndexer
+from holdfast.records.driver import StoreCapability, WordIndexer
+from holdfast.records.driver_requests import Select
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     Compare,
     In,
     IsNull,
@@ -22,7 +23,7 @@ from holdfast.records.transactions.row_lock import lock_of
 
 if TYPE_CHECKING:
     from holdfast.records.entities.model import Model
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.store import Store
 
 _BATCH = 500

@@ -9,21 +9,18 @@ if TYPE_CHECKING:
 
     from holdfast.errors import ConflictError
     from holdfast.records.driver import (
-        AggregateQuery,
         BatchReader,
         ChangeRecord,
         NumberGiver,
         RecordingWriter,
-        Select,
         Session,
-        Taking,
         TakingWriter,
-        Update,
         Values,
     )
+    from holdfast.records.driver_requests import AggregateQuery, Select, Taking, Update
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.expressions.operands import ValueColumn
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
     from holdfast.stats import OperationRecorder
 

@@ -12,7 +12,8 @@ from holdfast.records.transactions.transaction import current
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from holdfast.records.driver import Driver, RowLock
+    from holdfast.records.driver import Driver
+    from holdfast.records.driver_requests import RowLock
 
 
 def lock_of(capabilities: Collection[StoreCapability]) -> RowLock | None:

@@ -16,20 +16,17 @@ if TYPE_CHECKING:
 
     from holdfast.errors import ConflictError, HoldfastError
     from holdfast.records.driver import (
-        AggregateQuery,
         ChangeRecord,
         DriverTransaction,
         NumberGiver,
         RecordingWriter,
-        Select,
-        Taking,
         TakingWriter,
-        Update,
         Values,
     )
+    from holdfast.records.driver_requests import AggregateQuery, Select, Taking, Update
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.expressions.operands import ValueColumn
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.transactions.scope import Scopes, TransactionScope
     from holdfast.records.values.field_spec import FieldSpec
 

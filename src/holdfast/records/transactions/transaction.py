@@ -27,13 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from types import TracebackType
 
-    from holdfast.records.driver import (
-        Borrower,
-        Driver,
-        DriverTransaction,
-        Session,
-        TransactionOptions,
-    )
+    from holdfast.records.driver import Borrower, Driver, DriverTransaction, Session
+    from holdfast.records.driver_requests import TransactionOptions
     from holdfast.records.transactions.affinity import Affinity
     from holdfast.records.transactions.after_commit import Callback
     from holdfast.stats import OperationRecorder

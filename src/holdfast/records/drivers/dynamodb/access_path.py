@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from holdfast.records.drivers.dynamodb.filter_expression import ExpressionNames, is_compiled
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicate_reach import columns_of
+from holdfast.records.expressions.predicates import (
     After,
     Compare,
     Everything,
@@ -19,7 +20,6 @@ from holdfast.records.expressions.query import (
     Order,
     Predicate,
     all_of,
-    columns_of,
     parts_of,
 )
 from holdfast.records.rows.evaluate import compares

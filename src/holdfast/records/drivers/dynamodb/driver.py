@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from holdfast.aws.network import Network
     from holdfast.offload import Lock, Offload
-    from holdfast.records.driver import Select, TransactionOptions
+    from holdfast.records.driver_requests import Select, TransactionOptions
     from holdfast.records.drivers.dynamodb.dynamodb_address import DynamoDBAddress
     from holdfast.records.entities.model import Model
     from holdfast.records.query_plan import QueryPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import ConflictError, ForeignKeyError
-from holdfast.records.driver import AggregateQuery
+from holdfast.records.driver_requests import AggregateQuery
 from holdfast.records.drivers.dynamodb.numbering import numbered
 from holdfast.records.drivers.dynamodb.row_finder import RowFinder
 from holdfast.records.drivers.dynamodb.table_layout import target_of
@@ -21,13 +21,14 @@ from holdfast.records.values.value import Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.driver import Select, Taking, Update, Values
+    from holdfast.records.driver import Values
+    from holdfast.records.driver_requests import Select, Taking, Update
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.expressions.operands import ValueColumn
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

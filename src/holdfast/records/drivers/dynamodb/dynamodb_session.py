@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from holdfast.errors import ConflictError
-from holdfast.records.driver import Update
+from holdfast.records.driver_requests import Update
 from holdfast.records.drivers.dynamodb.clash_retries import clashed
 from holdfast.records.drivers.dynamodb.commit_request import commit
 from holdfast.records.drivers.dynamodb.dynamodb_executor import DynamoDBExecutor, DynamoDBReading
@@ -24,7 +24,7 @@ from holdfast.records.drivers.dynamodb.native_writes import (
 from holdfast.records.drivers.dynamodb.numbering import numbered
 from holdfast.records.drivers.dynamodb.row_batches import find_batch, find_behind
 from holdfast.records.drivers.dynamodb.unit_of_work import Clash, UnitOfWork, too_many
-from holdfast.records.expressions.query import all_of
+from holdfast.records.expressions.predicates import all_of
 from holdfast.records.rows.row_key import has_key
 from holdfast.records.rows.row_rules import duplicate
 from holdfast.records.transactions.session import VerbSession
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from holdfast.offload import Lock
-    from holdfast.records.driver import Select, Taking
+    from holdfast.records.driver_requests import Select, Taking
     from holdfast.records.drivers.dynamodb.clash_retries import ClashRetries
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.entities.model import Model, Row
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 E = TypeVar("E")
 T = TypeVar("T")

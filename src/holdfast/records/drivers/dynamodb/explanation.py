@@ -10,14 +10,14 @@ from holdfast.records.drivers.dynamodb.item_size import LARGEST_ITEM
 from holdfast.records.drivers.dynamodb.row_finder import followed
 from holdfast.records.drivers.dynamodb.table_requests import describe
 from holdfast.records.entities.model import model_of
-from holdfast.records.expressions.query import parts_of
+from holdfast.records.expressions.predicates import parts_of
 from holdfast.records.query_plan import QueryPlan
 from holdfast.records.rows.row_key import has_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.driver import Select
+    from holdfast.records.driver_requests import Select
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.entities.model import Model

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never, cast
 
 from holdfast.records.drivers.dynamodb.attribute_codec import encoder, float_bytes, is_number
 from holdfast.records.expressions.operands import Column, Operand
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     And,
     Compare,
     In,

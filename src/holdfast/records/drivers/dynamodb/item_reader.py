@@ -11,7 +11,7 @@ from holdfast.records.drivers.dynamodb.filter_expression import ExpressionNames,
 from holdfast.records.drivers.dynamodb.guards import GUARDS_KEY, guard_key, guard_owner
 from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import Compare, In, Operator, parts_of
+from holdfast.records.expressions.predicates import Compare, In, Operator, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.dynamodb.dynamodb_service import DynamoDBAnswer, DynamoDBService
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.entities.model import Model
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.options import DynamoDBOptions
     from holdfast.records.values.field_spec import FieldSpec
 

@@ -17,7 +17,7 @@ from holdfast.records.drivers.dynamodb.item_reader import absent_table
 from holdfast.records.drivers.dynamodb.lost_answer import write_row
 from holdfast.records.drivers.dynamodb.service_refusal import DynamoDBError
 from holdfast.records.drivers.dynamodb.table_layout import REVISION, new_revision, target_of
-from holdfast.records.expressions.query import EditJson, Increment, SetBy, SetFrom, SetTo
+from holdfast.records.expressions.field_changes import EditJson, Increment, SetBy, SetFrom, SetTo
 from holdfast.records.rows.evaluate import changed, fits
 from holdfast.records.rows.row_rules import check_row
 from holdfast.records.values.json_values import INT_MAX, INT_MIN
@@ -26,13 +26,14 @@ from holdfast.records.values.value import EXACT, Kind
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.driver import Update
+    from holdfast.records.driver_requests import Update
     from holdfast.records.drivers.dynamodb.attribute_codec import AttributeValue, Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.entities.model import Model, Row
+    from holdfast.records.expressions.field_changes import Change
     from holdfast.records.expressions.operands import Join
-    from holdfast.records.expressions.query import Change, Predicate, Subquery
+    from holdfast.records.expressions.predicates import Predicate, Subquery
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

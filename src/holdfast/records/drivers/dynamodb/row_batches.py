@@ -15,13 +15,13 @@ from holdfast.records.rows.evaluate import fits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.records.driver import Select
+    from holdfast.records.driver_requests import Select
     from holdfast.records.drivers.dynamodb.access_path import AccessPath
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader, PageRequest
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.entities.model import Model, Row
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 E = TypeVar("E")
 

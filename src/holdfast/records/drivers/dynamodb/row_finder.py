@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import UnsupportedError
-from holdfast.records.driver import Select, StoreCapability
+from holdfast.records.driver import StoreCapability
+from holdfast.records.driver_requests import Select
 from holdfast.records.drivers.dynamodb.access_path import AccessPath, access_path
 from holdfast.records.drivers.dynamodb.item_reader import NAME
 from holdfast.records.entities.joins import remote_field
@@ -21,28 +22,22 @@ from holdfast.records.expressions.operands import (
     SearchRank,
     starts_in,
 )
-from holdfast.records.expressions.query import (
-    Compare,
-    Everything,
-    In,
-    Operator,
-    all_of,
-    columns_of,
-)
+from holdfast.records.expressions.predicate_reach import columns_of
+from holdfast.records.expressions.predicates import Compare, Everything, In, Operator, all_of
 from holdfast.records.rows.evaluate import first_of_groups, fits, sort
 from holdfast.records.rows.row_key import values_asked_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from holdfast.records.driver import Groups
+    from holdfast.records.driver_requests import Groups
     from holdfast.records.drivers.dynamodb.attribute_codec import Item
     from holdfast.records.drivers.dynamodb.item_reader import ItemReader
     from holdfast.records.drivers.dynamodb.table_layout import TableLayout
     from holdfast.records.drivers.dynamodb.unit_of_work import UnitOfWork
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.expressions.operands import Operand
-    from holdfast.records.expressions.query import Predicate, Subquery
+    from holdfast.records.expressions.predicates import Predicate, Subquery
     from holdfast.records.rows.evaluate import Follow
     from holdfast.records.values.field_spec import FieldSpec
 

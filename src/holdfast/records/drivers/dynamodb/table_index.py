@@ -20,7 +20,7 @@ from holdfast.records.drivers.dynamodb.attribute_codec import (
     sortable_text,
 )
 from holdfast.records.drivers.dynamodb.item_size import value_size
-from holdfast.records.expressions.query import Operator
+from holdfast.records.expressions.predicates import Operator
 from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.offload import Lock
-    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.driver_requests import TransactionOptions
     from holdfast.records.entities.model import Model
     from holdfast.records.entities.server_default import SequenceDefault
     from holdfast.records.options import MemoryOptions

@@ -12,7 +12,7 @@ from holdfast.records.drivers.memory.layers import indexed_positions
 from holdfast.records.entities.joins import remote_field
 from holdfast.records.entities.model import Model, model_of
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     Compare,
     In,
     InRows,
@@ -32,12 +32,13 @@ from holdfast.records.values.value import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Taking, Update, Values
+    from holdfast.records.driver import Values
+    from holdfast.records.driver_requests import AggregateQuery, Select, Taking, Update
     from holdfast.records.drivers.memory.layers import Layer, View
     from holdfast.records.entities.constraint import Unique
     from holdfast.records.entities.model import Row
     from holdfast.records.expressions.operands import Join, ValueColumn
-    from holdfast.records.expressions.query import Subquery
+    from holdfast.records.expressions.predicates import Subquery
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast.records.drivers.memory.layers import Positions, indexed_positions, sortable
 from holdfast.records.drivers.memory.sorted_tuples import TOP, Entry
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import After, And, Compare, Operator, Order, Predicate
+from holdfast.records.expressions.predicates import After, And, Compare, Operator, Order, Predicate
 
 if TYPE_CHECKING:
     from holdfast.records.entities.model import Model

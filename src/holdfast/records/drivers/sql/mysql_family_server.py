@@ -16,7 +16,7 @@ from holdfast.records.drivers.sql.statements.case_folding import learned
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.driver_requests import TransactionOptions
     from holdfast.records.drivers.sql.connections.mysql_connection import Product
     from holdfast.records.drivers.sql.connections.server_address import ServerAddress
     from holdfast.records.drivers.sql.connections.server_connection import ServerConnection

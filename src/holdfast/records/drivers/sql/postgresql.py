@@ -24,7 +24,7 @@ from holdfast.records.drivers.sql.statements.tables import WORD_INDEX, named
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.driver_requests import TransactionOptions
     from holdfast.records.drivers.sql.connections.server_address import ServerAddress
     from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
     from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor

@@ -10,7 +10,7 @@ from holdfast.records.drivers.sql.connections.pool import Pool
 from holdfast.records.drivers.sql.server_transaction import begin_on
 
 if TYPE_CHECKING:
-    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.driver_requests import TransactionOptions
     from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.executors.server_reader import StatementLog
     from holdfast.records.drivers.sql.server import Server

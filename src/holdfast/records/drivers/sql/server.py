@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from holdfast.records.driver import StoreCapability, TransactionOptions
+    from holdfast.records.driver import StoreCapability
+    from holdfast.records.driver_requests import TransactionOptions
     from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
     from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
     from holdfast.records.drivers.sql.executors.server_reader import StatementLog

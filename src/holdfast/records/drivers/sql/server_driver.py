@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar, cast
 
 from holdfast.clock import sleep_thread
 from holdfast.errors import SerializationError, TransactionError, UnavailableError
-from holdfast.records.driver import TransactionOptions
+from holdfast.records.driver_requests import TransactionOptions
 from holdfast.records.drivers.sql.connections.pool import Pool
 from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.executors.server_reader import StatementLog

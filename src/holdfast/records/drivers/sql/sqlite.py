@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.offload import Offload
-    from holdfast.records.driver import TransactionOptions
+    from holdfast.records.driver_requests import TransactionOptions
     from holdfast.records.entities.model import Model
     from holdfast.records.options import SQLiteOptions
     from holdfast.records.schema_diff import Difference

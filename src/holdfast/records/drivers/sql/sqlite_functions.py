@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from holdfast.records.drivers.sql.sqlite_codecs import decode_datetime, encode_datetime
-from holdfast.records.expressions.query import Operator, Part
+from holdfast.records.expressions.predicates import Operator, Part
 from holdfast.records.rows.evaluate import has_item, in_json_order, matches, value_at
 from holdfast.records.values.aggregate_values import percentile
 from holdfast.records.values.json_edit import EditAction, JsonEdit, edited

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.statements.dialect import Expression, Place, Shape, Steps
     from holdfast.records.drivers.sql.statements.statement import Parameters
-    from holdfast.records.expressions.query import Operator
+    from holdfast.records.expressions.predicates import Operator
 
 
 class JSONSearch(Protocol):

@@ -20,7 +20,7 @@ from holdfast.errors import UnsupportedError
 from holdfast.records.drivers.sql.dialects.json_paths import extracted, path_texts
 from holdfast.records.drivers.sql.statements.dialect import Place, joined
 from holdfast.records.drivers.sql.statements.statement import ValueList, literal
-from holdfast.records.expressions.query import Operator
+from holdfast.records.expressions.predicates import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

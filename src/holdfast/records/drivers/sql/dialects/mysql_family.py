@@ -29,7 +29,7 @@ from holdfast.records.drivers.sql.statements.statement import (
     literal,
 )
 from holdfast.records.drivers.sql.statements.upsert import alike, upserted_values
-from holdfast.records.expressions.query import Operator, Part
+from holdfast.records.expressions.predicates import Operator, Part
 from holdfast.records.values.value import Kind
 from holdfast.uuid7 import set_int, set_safety
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate, Computed
-    from holdfast.records.expressions.query import Order
+    from holdfast.records.expressions.predicates import Order
     from holdfast.records.search.search_words import SearchTerms
     from holdfast.records.values.field_spec import FieldSpec
     from holdfast.records.values.json_edit import JsonEdit

@@ -17,7 +17,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from holdfast.records.drivers.sql.dialects.json_paths import extracted, path_texts
 from holdfast.records.drivers.sql.statements.dialect import joined
 from holdfast.records.drivers.sql.statements.statement import literal
-from holdfast.records.expressions.query import Operator
+from holdfast.records.expressions.predicates import Operator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import sqlalchemy as sa
 
 from holdfast.errors import ForeignKeyError, UnsupportedError
-from holdfast.records.driver import Select, Update
+from holdfast.records.driver_requests import Select, Update
 from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.failure import FailureKind
 from holdfast.records.drivers.sql.statements.conflict_lookup import (
@@ -26,8 +26,9 @@ from holdfast.records.drivers.sql.statements.conflict_lookup import (
 )
 from holdfast.records.drivers.sql.statements.statement import parameter
 from holdfast.records.drivers.sql.statements.upsert import alike, upserted_values
+from holdfast.records.expressions.field_changes import SetTo
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import In, SetTo
+from holdfast.records.expressions.predicates import In
 from holdfast.records.rows.hydration import from_own_rows
 from holdfast.records.rows.row_key import has_key_among, key_asked_for
 from holdfast.records.rows.row_rules import duplicate, takes_part
@@ -36,7 +37,7 @@ from holdfast.records.write_order import own_references
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
-    from holdfast.records.driver import Taking
+    from holdfast.records.driver_requests import Taking
     from holdfast.records.drivers.sql.connections.server_connection import (
         ServerConnection,
         SeveralAtOnce,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.entities.constraint import Unique
     from holdfast.records.entities.model import Model, Row
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

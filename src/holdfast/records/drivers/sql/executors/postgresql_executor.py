@@ -41,13 +41,14 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
-    from holdfast.records.driver import ChangeRecord, Taking, Update
+    from holdfast.records.driver import ChangeRecord
+    from holdfast.records.driver_requests import Taking, Update
     from holdfast.records.drivers.sql.connections.server_connection import Copying
     from holdfast.records.drivers.sql.dialects.postgresql import PostgreSQLDialect
     from holdfast.records.drivers.sql.statements.dialect import Expression
     from holdfast.records.drivers.sql.statements.statement import Statement
     from holdfast.records.entities.model import Model, Row
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 E = TypeVar("E")
 T = TypeVar("T")

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Sequence
 
-    from holdfast.records.driver import Update
+    from holdfast.records.driver_requests import Update
     from holdfast.records.drivers.sql.connections.server_connection import ServerConnection
     from holdfast.records.drivers.sql.executors.server_reader import StatementLog
     from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.entities.server_default import SequenceDefault
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

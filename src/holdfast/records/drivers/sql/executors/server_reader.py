@@ -20,7 +20,8 @@ from holdfast.records.drivers.sql.failure import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Values
+    from holdfast.records.driver import Values
+    from holdfast.records.driver_requests import AggregateQuery, Select
     from holdfast.records.drivers.sql.connections.server_connection import (
         Listening,
         ServerConnection,

@@ -45,12 +45,13 @@ from holdfast.records.schema_diff import Difference
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select, Taking, Update, Values
+    from holdfast.records.driver import Values
+    from holdfast.records.driver_requests import AggregateQuery, Select, Taking, Update
     from holdfast.records.drivers.sql.statements.conflict_lookup import Question
     from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.entities.model import Model, Row
     from holdfast.records.expressions.operands import ValueColumn
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 E = TypeVar("E")
 _UNDECODED = re.compile(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statements.dialect import Codec, Expression
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate
-    from holdfast.records.expressions.query import Order
+    from holdfast.records.expressions.predicates import Order
     from holdfast.records.values.field_spec import FieldSpec
     from holdfast.records.values.truncated_times import Unit
 

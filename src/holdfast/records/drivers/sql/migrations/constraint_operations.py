@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.statements.dialect import Dialect
     from holdfast.records.entities.constraint import Constraint
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 __all__ = [
     "add_check",

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
 from holdfast.records.entities.constraint import Check
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     After,
     And,
     Compare,
@@ -30,7 +30,7 @@ from holdfast.records.values.value import Kind
 if TYPE_CHECKING:
     from holdfast.records.entities.constraint import Constraint
     from holdfast.records.expressions.operands import Column, Operand
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 _WORDS = {Part.ANYWHERE: "contains", Part.START: "startswith", Part.END: "endswith"}

@@ -24,12 +24,7 @@ from holdfast.records.drivers.sql.migrations.constraint_changes import (
     constraints_found,
     is_ours,
 )
-from holdfast.records.drivers.sql.migrations.database import (
-    DanglingError,
-    database_at,
-    reached,
-    refusal,
-)
+from holdfast.records.drivers.sql.migrations.database import database_at, reached, refusal
 from holdfast.records.drivers.sql.migrations.key_changes import add_key_changes
 from holdfast.records.drivers.sql.migrations.renderer import ScriptRenderer
 from holdfast.records.drivers.sql.migrations.script_folder import ScriptFolder
@@ -38,6 +33,7 @@ from holdfast.records.drivers.sql.migrations.sequence_changes import (
     add_sequence_changes,
     sequence_history,
 )
+from holdfast.records.drivers.sql.migrations.sqlite_database import DanglingError
 from holdfast.records.drivers.sql.migrations.structure import adopt, unseen_expressions
 from holdfast.records.drivers.sql.migrations.table_places import as_written
 from holdfast.records.drivers.sql.migrations.target import Target

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holdfast.records.expressions.field_changes import SetBy, SetFrom
 from holdfast.records.expressions.operands import columns_in
-from holdfast.records.expressions.query import SetBy, SetFrom
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.records.expressions.query import Change
+    from holdfast.records.expressions.field_changes import Change
 
 
 def in_turn(changes: Sequence[Change]) -> tuple[Change, ...] | None:

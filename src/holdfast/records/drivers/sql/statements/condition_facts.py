@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     Compare,
     In,
     InRows,
@@ -21,7 +21,7 @@ from holdfast.records.expressions.query import (
 if TYPE_CHECKING:
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Operand
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 E = TypeVar("E")
 

@@ -40,7 +40,7 @@ from holdfast.records.expressions.operands import (
     may_be_null,
     parts_of_computed,
 )
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     After,
     And,
     Compare,
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statements.joined_table import JoinedTable
     from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.expressions.operands import Join, Operand, RowFilter
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 

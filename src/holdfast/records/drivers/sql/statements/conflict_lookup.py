@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.errors import InvalidValueError
-from holdfast.records.driver import Select
+from holdfast.records.driver_requests import Select
 from holdfast.records.entities.model import model_of
+from holdfast.records.expressions.field_changes import EditJson, SetTo
 from holdfast.records.expressions.operands import Column
-from holdfast.records.expressions.query import EditJson, SetTo
 from holdfast.records.rows.evaluate import changed
 from holdfast.records.rows.row_rules import broken_check, check_error, takes_part, unique_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from holdfast.records.driver import Update
+    from holdfast.records.driver_requests import Update
     from holdfast.records.drivers.sql.statements.store_statements import StoreStatements
     from holdfast.records.entities.constraint import Unique
     from holdfast.records.entities.model import Model, Row
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

@@ -20,7 +20,7 @@ from holdfast.records.drivers.sql.statements.joined_table import JoinedTable
 from holdfast.records.drivers.sql.statements.statement import Parameters, literal
 from holdfast.records.entities.constraint import Check, Unique, specs_of
 from holdfast.records.entities.table_names import in_schema, without_schema
-from holdfast.records.expressions.query import And, Compare, In, Not, Operator, Or, node
+from holdfast.records.expressions.predicates import And, Compare, In, Not, Operator, Or, node
 from holdfast.records.values.value import Kind
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statements.dialect import Dialect, Expression
     from holdfast.records.entities.constraint import Constraint
     from holdfast.records.entities.model import Model
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 E = TypeVar("E")
 

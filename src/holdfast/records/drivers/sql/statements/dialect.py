@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate, Computed
-    from holdfast.records.expressions.query import Operator, Order, Part
+    from holdfast.records.expressions.predicates import Operator, Order, Part
     from holdfast.records.search.search_words import SearchTerms
     from holdfast.records.values.field_spec import FieldSpec
     from holdfast.records.values.json_edit import JsonEdit

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.records.expressions.operands import RelatedAggregate
-from holdfast.records.expressions.query import (
+from holdfast.records.expressions.predicates import (
     After,
     And,
     Compare,
@@ -27,9 +27,9 @@ from holdfast.records.expressions.query import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Select
+    from holdfast.records.driver_requests import AggregateQuery, Select
     from holdfast.records.expressions.operands import Aggregate, Join, Operand, RowFilter
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
 
 E = TypeVar("E")
 

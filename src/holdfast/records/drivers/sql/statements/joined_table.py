@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from holdfast.records.drivers.sql.statements.dialect import Expression
     from holdfast.records.expressions.operands import Join, Operand, RelatedAggregate
-    from holdfast.records.expressions.query import Subquery
+    from holdfast.records.expressions.predicates import Subquery
 
 _ALIAS = "holdfast related"  # a name that no table of an application is likely to have
 

@@ -28,18 +28,18 @@ from holdfast.records.drivers.sql.statements.model_statements import ModelStatem
 from holdfast.records.drivers.sql.statements.statement import Parameters, compiled
 from holdfast.records.drivers.sql.statements.tables import build_tables
 from holdfast.records.expressions.operands import Column, SearchRank, may_be_null
-from holdfast.records.expressions.query import Everything, Order
+from holdfast.records.expressions.predicates import Everything, Order
 from holdfast.records.rows.hydration import converted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from holdfast.records.driver import AggregateQuery, Groups, Select
+    from holdfast.records.driver_requests import AggregateQuery, Groups, Select
     from holdfast.records.drivers.sql.statements.dialect import Codec, Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statements.statement import Statement
     from holdfast.records.entities.model import Model
     from holdfast.records.expressions.operands import Aggregate, ValueColumn
-    from holdfast.records.expressions.query import Predicate
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
 
 E = TypeVar("E")

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from holdfast.errors import ConflictError, DuplicateError, ForeignKeyError
-from holdfast.records.driver import Select
+from holdfast.records.driver_requests import Select
 from holdfast.records.drivers.sql.statements.model_statements import float_of
 from holdfast.records.expressions.operands import Column
 from holdfast.records.rows.hydration import converted, value_check

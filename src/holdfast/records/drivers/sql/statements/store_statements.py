@@ -14,24 +14,19 @@ from holdfast.records.drivers.sql.statements.dialect import joined
 from holdfast.records.drivers.sql.statements.joined_aggregates import JoinedAggregates
 from holdfast.records.drivers.sql.statements.joined_table import JoinedTable
 from holdfast.records.drivers.sql.statements.read_statements import ReadStatements
-from holdfast.records.expressions.query import (
-    EditJson,
-    Increment,
-    SetBy,
-    SetFrom,
-    SetTo,
-    follows_relations,
-    parts_of,
-)
+from holdfast.records.expressions.field_changes import EditJson, Increment, SetBy, SetFrom, SetTo
+from holdfast.records.expressions.predicate_reach import follows_relations
+from holdfast.records.expressions.predicates import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from holdfast.records.driver import Taking, Update
+    from holdfast.records.driver_requests import Taking, Update
     from holdfast.records.drivers.sql.statements.dialect import Dialect, Expression, Shape
     from holdfast.records.drivers.sql.statements.statement import Parameters
     from holdfast.records.entities.model import Model
-    from holdfast.records.expressions.query import Change, Predicate
+    from holdfast.records.expressions.field_changes import Change
+    from holdfast.records.expressions.predicates import Predicate
     from holdfast.records.values.field_spec import FieldSpec
     from holdfast.records.values.json_edit import JsonEdit
 

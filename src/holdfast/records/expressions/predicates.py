@@ -1,4 +1,4 @@
-"""Queries as data: what is asked for, and what is changed, with nothing about how.
+"""Predicates and orders as data: what is asked for, with nothing about how.
 
 Predicate = Compare | CompareOperands | In | InRows | InSubquery | IsNull | HasItem | Match
           | HasWords | Related | After | And | Or | Not | Everything
@@ -14,30 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast
 
 from holdfast.errors import InvalidQueryError
-from holdfast.records.expressions.operands import (
-    RelatedAggregate,
-    RelatedColumn,
-    RowFilter,
-    SearchRank,
-    may_be_null,
-    starts_in,
-)
+from holdfast.records.expressions.operands import RowFilter, may_be_null
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from typing_extensions import TypeVar
 
-    from holdfast.records.expressions.operands import (
-        Column,
-        Join,
-        Operand,
-        Path,
-        Start,
-        ValueColumn,
-    )
+    from holdfast.records.expressions.operands import Column, Join, Operand, Path
     from holdfast.records.search.search_words import SearchTerms
-    from holdfast.records.values.json_edit import JsonEdit
 
     Of = TypeVar("Of", default=Any)
 else:
@@ -46,12 +29,6 @@ else:
     Of = TypeVar("Of")
 
 T_co = TypeVar("T_co", covariant=True)
-
-DEEPEST = 250  # levels of predicates within one another
-WIDEST = 10_000  # comparisons in one predicate
-FARTHEST = 8  # relations that one predicate follows one after another
-MOST_RELATED = 100  # relations in one predicate
-MOST_EDITS = 20  # changes inside one JSON field
 
 
 class Predicate(RowFilter, Generic[Of]):
@@ -282,63 +259,6 @@ def parts_of(predicate: Predicate) -> tuple[Predicate, ...]:
     return predicate.parts if isinstance(predicate, And) else (predicate,)
 
 
-def columns_of(predicate: Predicate) -> Iterator[tuple[Start | Join, type | None]]:
-    """Yield what *predicate* reads, and of which entity's row; None: of the row it is asked of.
-
-    Raises InvalidQueryError when it is nested deeper or says more than every backend can take.
-    """
-    waiting: list[tuple[RowFilter, int, tuple[type, ...]]] = [(predicate, 1, ())]
-    compared = related = 0
-
-    def follow(target: type, where: RowFilter) -> None:
-        nonlocal related
-        related += 1
-        if len(beyond) == FARTHEST or related > MOST_RELATED:
-            raise InvalidQueryError(
-                f"a predicate goes at most {FARTHEST} relations far, and has at most "
-                f"{MOST_RELATED} in all"
-            )
-        waiting.append((where, depth + 1, (*beyond, target)))
-
-    while waiting:
-        each, depth, beyond = waiting.pop()
-        if depth > DEEPEST:
-            raise InvalidQueryError(f"the predicates are nested more than {DEEPEST} deep")
-        entity = beyond[-1] if beyond else None
-        match leaf := node(each):
-            case And(parts) | Or(parts):
-                waiting += [(part, depth + 1, beyond) for part in reversed(parts)]
-                continue
-            case Not(part):
-                waiting.append((part, depth + 1, beyond))
-                continue
-            case Related(join, where):
-                operands: Sequence[Operand] = ()
-                yield join, entity
-                follow(join.target, where)
-            case InSubquery(operand, query):
-                operands = [operand]
-                yield query.column, query.target
-                follow(query.target, query.where)
-            case HasWords(columns, terms):
-                compared += len(columns) * (len(terms.wanted) + len(terms.unwanted))
-                operands = list(columns)
-            case After(order):
-                operands = [by.operand for by in order]
-            case Everything():
-                operands = ()
-            case _:
-                operands = operands_of(leaf)
-        for operand in operands:
-            for start in starts_in(operand):
-                yield start, entity
-                if isinstance(start, RelatedAggregate):
-                    follow(start.join.target, start.where)
-        compared += 1
-        if compared > WIDEST:
-            raise InvalidQueryError(f"more than {WIDEST} predicates in one: in_() takes a list")
-
-
 def operands_of(
     leaf: Compare | CompareOperands | In | InRows | IsNull | HasItem | Match,
 ) -> tuple[Operand, ...]:
@@ -350,28 +270,6 @@ def operands_of(
             return columns
         case _:
             return (leaf.operand,)
-
-
-def follows_relations(predicate: Predicate) -> bool:
-    """Return whether *predicate* reads other rows than the one that it is asked of."""
-    match leaf := node(predicate):
-        case Related() | InSubquery():
-            return True
-        case And(parts) | Or(parts):
-            return any(map(follows_relations, parts))
-        case Not(part):
-            return follows_relations(part)
-        case After(order):
-            return any(map(_leads_on, (by.operand for by in order)))
-        case InRows() | HasWords() | Everything():
-            return False
-        case _:
-            return any(map(_leads_on, operands_of(leaf)))
-
-
-def _leads_on(operand: Operand) -> bool:
-    further = (RelatedColumn, RelatedAggregate, SearchRank)
-    return any(isinstance(start, further) for start in starts_in(operand))
 
 
 def spelled_out(words: HasWords) -> Predicate:
@@ -445,54 +343,3 @@ class Order(Generic[Of]):
     def nulls_last(self) -> Order[Of]:
         """Return the same order with nulls at its end, where they stand by default."""
         return Order(self.operand, self.descending, first=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SetTo(Generic[Of]):
-    """Give the field this row value, or null."""
-
-    column: Column
-    value: object
-
-
-@dataclass(frozen=True, slots=True)
-class SetFrom(Generic[Of]):
-    """Give the field the value, or null, that *operand* has in the row as it is stored."""
-
-    column: Column
-    operand: ValueColumn
-
-
-@dataclass(frozen=True, slots=True)
-class SetBy(Generic[Of]):
-    """Give the field the row value, or null, that *values* have under the row's value in *by*.
-
-    Rows with another value there, or null, do not fit the write: its condition says so, for
-    `update` and `take` alone. *values* are not empty, their keys row values too.
-    """
-
-    column: Column
-    by: Column
-    values: Mapping[object, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Increment(Generic[Of]):
-    """Add *amount* to the field's stored number; a null stays null."""
-
-    column: Column
-    amount: object
-
-
-@dataclass(frozen=True, slots=True)
-class EditJson(Generic[Of]):
-    """Make *edits* inside the JSON field, one after the other."""
-
-    column: Column
-    edits: tuple[JsonEdit, ...]
-
-
-Change: TypeAlias = SetTo[Of] | SetFrom[Of] | SetBy[Of] | Increment[Of] | EditJson[Of]
-"""What is done to a field of a row of the entity Of. All changes see the row as it was."""
-CHANGES = (SetTo, SetFrom, SetBy, Increment, EditJson)
-"""The kinds of a `Change`, for `isinstance`."""
