@@ -169,7 +169,7 @@ class InvalidValueError(HoldfastError):
     """A value that no backend may store; nothing was written."""
 
     def __init__(self, entity: str, field: str, reason: str) -> None:
-        super().__init__(f"{entity}.{field}: {reason}")
+        super().__init__(f"{entity}.{field}: {reason}" if field else f"{entity}: {reason}")
         self.entity = entity
         self.field = field
         self.reason = reason
@@ -178,7 +178,8 @@ class InvalidValueError(HoldfastError):
 class CheckError(InvalidValueError):
     """A row that the check *constraint* of its entity refuses; nothing was written.
 
-    *fields* are those that the check reads.
+    *fields* are those that the check reads. Of one that only the database knows, as those of mapped
+    classes, *constraint* is the name that it has there, or what it says, and *fields* are empty.
     """
 
     def __init__(self, entity: str, constraint: str, fields: tuple[str, ...]) -> None:

@@ -222,6 +222,8 @@ def sqlite_failure(error: sqlite3.Error) -> Failure | None:
             FailureKind.LOCK_TIMEOUT,
             detail="another process holds the database's lock for too long",
         )
+    if kind is FailureKind.CHECK:
+        return Failure(kind, str(error).partition(": ")[2] or None)  # its name, or what it says
     if primary in _SQLITE_STORAGE:
         detail = f"{_SQLITE_STORAGE[primary]} (SQLite's {error.sqlite_errorname})"
         return Failure(FailureKind.STORAGE, detail=detail)
