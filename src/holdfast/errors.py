@@ -107,8 +107,8 @@ class SchemaMismatchError(ConfigurationError):
     def __init__(self, place: str, differences: tuple[str, ...]) -> None:
         super().__init__(
             f"the schema of {place} does not fit the entities: {'; '.join(differences)}. "
-            "`holdfast migrate upgrade` brings it up to date; store.create_schema() makes what a "
-            "database in development lacks"
+            "`holdfast migrate upgrade` brings it up to date, by the file that `holdfast migrate "
+            "create` writes; store.create_schema() makes what a database in development lacks"
         )
         self.place = place
         self.differences = differences

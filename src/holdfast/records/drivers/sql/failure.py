@@ -204,6 +204,7 @@ _SQLITE_STORAGE: Mapping[int, str] = {
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
     sqlite3.SQLITE_PERM: "access to the database file is not permitted",
 }
+_SQLITE_NO_ROOM = "the disk is full: the file beside the database, -shm, has no room"
 
 
 def sqlite_failure(error: sqlite3.Error) -> Failure | None:
@@ -225,7 +226,9 @@ def sqlite_failure(error: sqlite3.Error) -> Failure | None:
     if kind is FailureKind.CHECK:
         return Failure(kind, str(error).partition(": ")[2] or None)  # its name, or what it says
     if primary in _SQLITE_STORAGE:
-        detail = f"{_SQLITE_STORAGE[primary]} (SQLite's {error.sqlite_errorname})"
+        no_room = code == sqlite3.SQLITE_IOERR_SHMSIZE
+        reason = _SQLITE_NO_ROOM if no_room else _SQLITE_STORAGE[primary]
+        detail = f"{reason} (SQLite's {error.sqlite_errorname})"
         return Failure(FailureKind.STORAGE, detail=detail)
     return Failure(kind)
 
