@@ -379,4 +379,6 @@ def connect_error(
         )
     if code:
         return UnavailableError(f"{where} does not take connections now ({code})")
-    return UnavailableError(f"{where} can't be reached: {said}")
+    silent = isinstance(said, TimeoutError) and not str(said)
+    reason = "it did not answer within connect_timeout" if silent else str(said)
+    return UnavailableError(f"{where} can't be reached: {reason}")
