@@ -107,8 +107,8 @@ class SchemaMismatchError(ConfigurationError):
     def __init__(self, place: str, differences: tuple[str, ...]) -> None:
         super().__init__(
             f"the schema of {place} does not fit the entities: {'; '.join(differences)}. "
-            "`holdfast migrate upgrade` brings it up to date; store.create_schema() makes what a "
-            "database in development lacks"
+            "`holdfast migrate upgrade` brings it up to date, by the file that `holdfast migrate "
+            "create` writes; store.create_schema() makes what a database in development lacks"
         )
         self.place = place
         self.differences = differences
@@ -169,7 +169,7 @@ class InvalidValueError(HoldfastError):
     """A value that no backend may store; nothing was written."""
 
     def __init__(self, entity: str, field: str, reason: str) -> None:
-        super().__init__(f"{entity}.{field}: {reason}")
+        super().__init__(f"{entity}.{field}: {reason}" if field else f"{entity}: {reason}")
         self.entity = entity
         self.field = field
         self.reason = reason
@@ -178,7 +178,8 @@ class InvalidValueError(HoldfastError):
 class CheckError(InvalidValueError):
     """A row that the check *constraint* of its entity refuses; nothing was written.
 
-    *fields* are those that the check reads.
+    *fields* are those that the check reads. Of one that only the database knows, as those of mapped
+    classes, *constraint* is the name that it has there, or what it says, and *fields* are empty.
     """
 
     def __init__(self, entity: str, constraint: str, fields: tuple[str, ...]) -> None:

@@ -284,7 +284,12 @@ def test_a_data_folder_that_is_a_file_is_refused(films, tmp_path):
 def test_what_is_missing_in_the_bucket_is_stored_again_by_the_same_ingest(films, data):
     assert here("ingest", films / "a.mp4", "--data", data).code == 0
     shutil.rmtree(data / "objects")
-    assert "already there" in here("ingest", films / "a.mp4", "--data", data).out
+    assert "its file is missing in the bucket" in here("show", "a.mp4", "--data", data).err
+    again = here("ingest", films / "a.mp4", "--data", data).out
+    assert "already there" in again
+    assert "its file was missing, and is stored again" in again
+    assert "missing" not in here("ingest", films / "a.mp4", "--data", data).out
+    assert "missing" not in here("show", "a.mp4", "--data", data).err
     assert here("worker", "--once", "--data", data).code == 0
     assert disagreements(data) == []
 

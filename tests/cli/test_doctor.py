@@ -43,6 +43,16 @@ def test_a_file_that_is_no_database_is_found_and_named(tmp_path):
     assert "no SQLite database" in records["detail"]
 
 
+def test_a_file_in_the_place_of_the_data_folder_is_told_as_that(tmp_path):
+    (tmp_path / "d").write_text("a file")
+    ran = here("doctor", "--json", "--data", tmp_path / "d")
+    assert ran.code == 6
+    found = {each["what"]: each for each in json.loads(ran.out)}
+    assert "is a file; expected a folder" in found["data"]["detail"]
+    assert found["data"]["advice"] == "see the setting data"
+    assert "records" not in found
+
+
 def test_in_a_checkout_every_test_server_is_listed_and_what_to_do_where_it_does_not_run(tmp_path):
     here = {"PYTHONPATH": str(CHECKOUT), "HOLDFAST_SERVICES_FOLDER": str(tmp_path / "none")}
     done = doctor("--json", cwd=tmp_path, **here)

@@ -162,3 +162,14 @@ def test_a_sealed_job_is_worked_on_and_shown_by_its_key_and_as_it_is_stored_with
     shown = here(*show)
     assert shown.json["payload"]["holdfast:key"] == "april"
     assert "is sealed by the key 'april', which is not here" in shown.err
+
+
+def test_resuming_a_queue_that_is_not_paused_names_those_that_are(data):
+    assert here("queues", "pause", "cameras", "--data", data).code == 0
+    missed = here("queues", "resume", "camera", "--data", data)
+    assert (missed.code, missed.err) == (0, "No queue 'camera' is paused; paused are: cameras.\n")
+    assert list(here("queues", "list", "--data", data, "--json").json) == ["cameras"]
+    assert "claimed again" in here("queues", "resume", "cameras", "--data", data).err
+    assert here("queues", "resume", "cameras", "--data", data).err == (
+        "No queue 'cameras' is paused.\n"
+    )

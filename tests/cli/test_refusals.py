@@ -92,6 +92,21 @@ def _done(data):
     return here("videos", "--data", data, "--json").json[0]["state"] == "done"
 
 
+def test_a_database_that_is_opened_on_a_full_disk_says_that_it_is_full(small_disk):
+    disk = small_disk(16 << 10)
+    data = disk / "data"
+    assert here("keys", "issue", "ann", "--data", data).code == 0
+    leave(0, disk)
+    ran = here("keys", "list", "--data", data)
+    assert ran.code == 6
+    assert "the disk is full" in ran.err
+    doctor = here("doctor", "--data", data)
+    assert "scarce" in doctor.out
+    assert "0 bytes free" in doctor.out
+    enlarge(disk)
+    assert here("keys", "list", "--data", data).code == 0
+
+
 @pytest.fixture
 def shared():
     """A folder that everybody can reach, as pytest's own is not."""
@@ -120,6 +135,20 @@ def unprivileged(*args, cwd):
         timeout=240,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("command", ["doctor", "videos", "upkeep"])
+def test_a_data_folder_that_nobody_may_look_at_is_told(shared, command):
+    hidden = shared / "hidden"
+    (hidden / "data").mkdir(parents=True)
+    hidden.chmod(0o000)
+    if os.geteuid() == 0:
+        os.chown(hidden, 65534, 65534)  # what is root's own, root may look at
+    ran = unprivileged(command, "--data", str(hidden / "data"), cwd=shared)
+    hidden.chmod(0o700)
+    assert ran.code == 6, ran.err
+    said = ran.out if command == "doctor" else ran.err
+    assert "can't be looked at: Permission denied" in said
 
 
 def test_a_folder_that_may_not_be_written_is_refused(films, shared):

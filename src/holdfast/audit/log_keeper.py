@@ -114,11 +114,20 @@ def _key_at(path: Path, origin: str) -> SignerKey:
         pass
     except OSError as error:
         raise StorageError(f"the audit's key {str(path)!r}: {error.strerror}") from error
-    if path.stat().st_mode & 0o077:
-        raise ConfigurationError(
-            f"the audit's key {str(path)!r} is open to others: chmod 600 {path}"
-        )
-    return SignerKey.read(path.read_text("ascii"))
+    named = f"the audit's key {str(path)!r}"
+    try:
+        if path.is_dir():
+            raise ConfigurationError(f"{named} is a folder; expected a file, or none yet")
+        if path.stat().st_mode & 0o077:
+            raise ConfigurationError(f"{named} is open to others: chmod 600 {path}")
+        text = path.read_text("ascii", errors="replace")  # what is no ASCII is no key
+    except OSError as error:
+        raise StorageError(f"{named}: {error.strerror}") from error
+    try:
+        return SignerKey.read(text)
+    except ConfigurationError as error:
+        error.add_note(f"that is {named}")
+        raise
 
 
 def _new_key(path: Path, origin: str) -> SignerKey:

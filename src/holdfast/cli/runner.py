@@ -52,7 +52,9 @@ def data_folder_for(settings: Settings, *, only_looks: bool) -> None:
 
 
 def _check_there(settings: Settings) -> None:
-    if not settings.data.exists():
+    from holdfast.platform.pillars import has_data_folder
+
+    if not has_data_folder(settings):
         raise ConfigurationError(
             f"there is no data folder {str(settings.data)!r}; "
             "`holdfast ingest FILE` makes one, --data names another"

@@ -47,10 +47,14 @@ _CHANGED = "it changed while it was read; try again when it is done"
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """A video, and whether this call brought it in; if not, it was there under its checksum."""
+    """A video, and whether this call brought it in; if not, it was there under its checksum.
+
+    *restored* tells of one that was there whose file was not: the call has stored it again.
+    """
 
     video: Video
     created: bool
+    restored: bool = False
 
 
 class MediaLibrary:
@@ -130,8 +134,8 @@ class MediaLibrary:
         owner = await self.project(project)
         known = await self._known(owner.id, sha256)
         if known is not None:  # the process that brought it in may have been killed
-            await self._store_objects(known, source)
-            return Ingested(known, created=False)
+            restored = await self._store_objects(known, source)
+            return Ingested(known, created=False, restored=restored)
         video = _video(owner.id, path, info, sha256)
         try:
             await self._store_objects(video, source, progress)
@@ -199,11 +203,15 @@ class MediaLibrary:
 
     async def _store_objects(
         self, video: Video, source: _Source, progress: Callable[[int, int], None] | None = None
-    ) -> None:
-        """Store of the video's file and its thumbnail what is not there yet."""
+    ) -> bool:
+        """Store of the video's file and its thumbnail what is not there yet.
+
+        Returns whether this call stored the file.
+        """
         path = source.path
         stored = await self.bucket.head(video.raw_key)
-        if stored is None or stored.sha256 != video.sha256:
+        lacking = stored is None or stored.sha256 != video.sha256
+        if lacking:
             options = PutOptions(progress=progress)
             try:
                 stored = await self.bucket.put(video.raw_key, path, options=options)
@@ -215,6 +223,7 @@ class MediaLibrary:
         if not await self.bucket.exists(video.thumbnail_key):
             picture = await asyncio.to_thread(source.decoder.thumbnail, path)
             await self.bucket.put(video.thumbnail_key, picture)
+        return lacking
 
     async def _remove_unowned(self, video: UUID) -> None:
         """Remove the objects of a video that has no row."""

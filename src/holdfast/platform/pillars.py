@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -83,14 +84,36 @@ async def ready_bucket(
         yield bucket.compressing("zstd") if settings.objects.compression else bucket
 
 
+def has_data_folder(settings: Settings) -> bool:
+    """Return whether the data folder is there.
+
+    Raises ConfigurationError where a file has its name, StorageError where nobody may look.
+    """
+    try:
+        found = settings.data.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise StorageError(
+            f"the data folder {str(settings.data)!r} can't be looked at: {error.strerror}"
+        ) from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise _file_there(settings)
+    return True
+
+
+def _file_there(settings: Settings) -> ConfigurationError:
+    return ConfigurationError(
+        f"the data folder {str(settings.data)!r} is a file; expected a folder, or none yet"
+    )
+
+
 def make_data_folder(settings: Settings) -> None:
     """Make the data folder if need be. Raises ConfigurationError and StorageError."""
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
-        raise ConfigurationError(
-            f"the data folder {str(settings.data)!r} is a file; expected a folder, or none yet"
-        ) from None
+        raise _file_there(settings) from None
     except OSError as error:
         raise StorageError(
             f"the data folder {str(settings.data)!r} can't be made: {error.strerror}"

@@ -234,6 +234,20 @@ async def test_what_can_not_be_stored_keeps_no_other_job_out(jobs):
     assert [each.id for each in report.refused] == ["1", "9"]
 
 
+async def test_a_job_without_an_id_or_unique_by_another_key_is_refused_and_not_lost(jobs):
+    same = EnqueueOptions(unique_key="nightly")
+    nameless = ForeignJob("table", "", "a", kwargs={"video": 1})
+    report = await import_jobs(
+        jobs, of(nameless, nameless, ForeignJob("table", "7", "a", options=same))
+    )
+    assert (report.imported, report.known) == (0, 0)
+    assert [each.reason for each in report.refused] == [
+        "has no id by which it would be known",
+        "has no id by which it would be known",
+        "has a unique key of its own; an import keeps each unique by its id",
+    ]
+
+
 async def test_jobs_that_expired_meanwhile_are_taken_and_fail_by_name(jobs):
     gone = EnqueueOptions(deadline=datetime.now(UTC) - timedelta(hours=1))
     await import_jobs(jobs, of(ForeignJob("celery", "1", "a", options=gone)))

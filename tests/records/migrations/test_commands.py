@@ -53,6 +53,9 @@ def test_a_first_migration_from_writing_to_undoing(run):
     code, out, err = run("upgrade", *SHOP)
     assert (code, "(first tables)" in out) == (0, True)
     assert "the database stands at" in err
+    code, out, err = run("upgrade", *SHOP)
+    assert (code, out) == (0, "")
+    assert "no migration was left to run: `holdfast migrate check` says" in err
     assert run("check", *SHOP)[:2] == (0, "")
     code, out, err = run("create", "-m", "more", *SHOP)
     assert (code, out) == (0, "")

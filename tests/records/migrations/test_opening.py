@@ -25,6 +25,7 @@ async def refusal(url, entities, **options):
         async with open_store(url, entities, **options):
             pass
     assert "holdfast migrate upgrade" in str(caught.value)
+    assert "holdfast migrate create" in str(caught.value)  # without its file, upgrade does nothing
     return caught.value.differences
 
 

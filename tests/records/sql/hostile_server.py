@@ -133,6 +133,18 @@ def mariadb(plugin):
     return speak
 
 
+def silent(greets):
+    """Take a connection and hear what comes, and say nothing, or nothing after MySQL's greeting."""
+
+    def speak(link):
+        if greets:
+            link.send(_packet(0, _GREETING))
+        while link.receive():
+            pass
+
+    return speak
+
+
 def mysql(key):
     """Offer no TLS, ask for the password itself, and name *key* as the one to encrypt it for."""
 

@@ -1,5 +1,6 @@
 """What is said when a server can't be reached, refuses us, or is not the one it should be."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from tools.services.postgresql import POSTGRESQL
 
 from holdfast.errors import ConfigurationError, UnavailableError
+from records.sql.hostile_server import HostileServer, silent
 from records.sql.notes import reach
 from records.sql.own_server import OwnServer
 from servers import connected, execute, free_port
@@ -38,6 +40,18 @@ async def test_a_server_that_is_not_there_is_unavailable(url, how):
     database = url.rpartition("/")[2]
     with pytest.raises(UnavailableError, match="can't be reached"):
         await reach(f"{url.partition('://')[0]}://a@127.0.0.1:{free_port()}/{database}", how)
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "mariadb", "mysql"])
+@pytest.mark.parametrize("greets", [False, True])
+async def test_a_server_that_says_nothing_is_unavailable_after_connect_timeout(scheme, greets, how):
+    """As one that is frozen, a proxy before one that is away, or another program's port."""
+    if greets and scheme == "postgresql":
+        pytest.skip("the client speaks first")
+    with HostileServer(silent(greets)) as server:
+        url = f"{scheme}://a@127.0.0.1:{server.port}/x?connect_timeout=1"
+        with pytest.raises(UnavailableError, match=r"reached: .*(time|did not answer)"):
+            await asyncio.wait_for(reach(url, how), 30)
 
 
 async def test_a_host_that_does_not_exist_is_unavailable(url, how):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli.given_files import given_text, unreadable
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import lately, note, print_json, print_table
 from holdfast.cli.runner import look, run
-from holdfast.errors import IntegrityError
+from holdfast.errors import IntegrityError, InvalidValueError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +104,7 @@ def verify(  # noqa: PLR0913, PLR0917 - options of a command
     traceback: Traceback = False,
 ) -> None:
     """Verify the log; what was changed, removed, moved or put in is named; then it exits with 6."""
-    kept = [path.read_text("utf-8") for path in checkpoint or ()]
+    kept = [given_text(path) for path in checkpoint or ()]
     if exported is not None:
         found = asyncio.run(_verify_export(exported, key, kept))
     elif entry is not None:
@@ -167,18 +169,24 @@ def export(
     data: Data = None,
     traceback: Traceback = False,
 ) -> None:
-    """Write the log into a file that `audit verify --export` verifies anywhere."""
+    """Write the log into a new file that `audit verify --export` verifies anywhere.
+
+    It is there complete, or not at all.
+    """
+    from holdfast.cli.record_files import written_file
 
     async def work(platform: Platform) -> int:
         from holdfast.audit import exported_lines
 
         count = 0
-        with file.open("x", encoding="utf-8") as made:
+        with written_file(str(file)) as made:
             async for line in exported_lines(platform.store):
-                made.write(f"{line}\n")
+                made.write(f"{line}\n".encode())
                 count += 1
         return count
 
+    if os.path.lexists(file):
+        raise InvalidValueError(repr(str(file)), "", "it is there already; name a new file")
     note(f"{look(data, work)} lines in {file}.")
 
 
@@ -228,8 +236,11 @@ async def _verify_export(exported: Path, key: str | None, kept: list[str]) -> Ve
     from holdfast.audit import ExportedLog, VerifierKey, verify_log
 
     verifier = None if key is None else VerifierKey.read(key)
-    with exported.open(encoding="utf-8") as lines:
-        return await verify_log(ExportedLog(lines), key=verifier, kept=kept)
+    try:
+        with exported.open(encoding="utf-8") as lines:
+            return await verify_log(ExportedLog(lines), key=verifier, kept=kept)
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(exported, error) from error
 
 
 def _report(found: Verification, *, as_json: bool) -> None:

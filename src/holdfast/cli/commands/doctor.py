@@ -18,6 +18,7 @@ from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import print_json, print_table
 from holdfast.cli.runner import settings_of
 from holdfast.errors import HoldfastError
+from holdfast.formatting import volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,12 +92,20 @@ def _versions() -> list[Finding]:
 
 def _space(folder: Path) -> Finding:
     """Return how much room the disk under *folder*, or under where it will be, has left."""
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    free = shutil.disk_usage(there).free
-    detail = f"{free / (1 << 30):.1f} GiB free for {folder}"
+    rooms = map(_free, (folder, *folder.parents))
+    free = next(room for room in rooms if room is not None)
+    detail = f"{volume(free)} free for {folder}"
     if free < _SCARCE:
         return Finding("disk", "scarce", detail, "make room, or choose another --data")
     return Finding("disk", "ok", detail)
+
+
+def _free(place: Path) -> int | None:
+    """Return the bytes that are free where *place* is; None where it is not, or nobody may look."""
+    try:
+        return shutil.disk_usage(place).free
+    except OSError:
+        return None
 
 
 def _job_keys(settings: Settings) -> list[Finding]:
@@ -114,13 +123,23 @@ def _job_keys(settings: Settings) -> list[Finding]:
 
 async def _parts(settings: Settings) -> list[Finding]:
     """Return whether records and objects open; the embedded default is not made for it."""
-    if not settings.store and not settings.bucket and not settings.data.exists():
+    from holdfast.platform.pillars import has_data_folder
+
+    try:
+        there = has_data_folder(settings)
+    except HoldfastError as error:
+        found = [Finding("data", "broken", str(error), "see the setting data")]
+        found += [await _records(settings, there=True)] if settings.store else []
+        found += [await _objects(settings, there=True)] if settings.bucket else []
+        return [*found, *await _cache(settings)]
+    if not settings.store and not settings.bucket and not there:
         return [Finding("data", "ok", "nothing here yet", "holdfast demo, or holdfast ingest FILE")]
-    return [await _records(settings), await _objects(settings), *await _cache(settings)]
+    records, objects = await _records(settings, there=there), await _objects(settings, there=there)
+    return [records, objects, *await _cache(settings)]
 
 
-async def _records(settings: Settings) -> Finding:
-    if not settings.store and settings.storage.type != "memory" and not settings.data.exists():
+async def _records(settings: Settings, *, there: bool) -> Finding:
+    if not settings.store and settings.storage.type != "memory" and not there:
         return Finding("records", "ok", "nothing here yet")  # and nothing is made for a look
     from holdfast.platform import platform_entities
     from holdfast.platform.pillars import ready_store
@@ -134,8 +153,8 @@ async def _records(settings: Settings) -> Finding:
     return Finding("records", "ok", f"{sum(counts)} in {len(counts)} tables")
 
 
-async def _objects(settings: Settings) -> Finding:
-    if not settings.bucket and not settings.data.exists():
+async def _objects(settings: Settings, *, there: bool) -> Finding:
+    if not settings.bucket and not there:
         return Finding("objects", "ok", "nothing here yet")
     from holdfast.platform.pillars import ready_bucket
 

@@ -13,6 +13,7 @@ import orjson
 import typer
 
 from holdfast.cli.exit_codes import Exit
+from holdfast.cli.given_files import given_text
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import fields_of, lately, note, plain, print_json, print_table
 from holdfast.cli.runner import look, run
@@ -372,10 +373,7 @@ def _say_look(look: Scaled, *, as_json: bool) -> None:
 
 
 def _text_of(file: Path) -> str:
-    try:
-        return sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidValueError("input", str(file), f"can't be read: {error}") from error
+    return sys.stdin.read() if str(file) == "-" else given_text(file)
 
 
 def _json_object(text: str, name: str) -> dict[str, object]:

@@ -94,6 +94,7 @@ async def _ingest_one(
             f"{name}: queued as video {short(video.id)}"
             if done.created
             else f"{name}: already there{known} (video {short(video.id)}, same checksum)"
+            + ("; its file was missing, and is stored again" if done.restored else "")
         )
         console().print(text)
     return {"file": printable(str(path)), "video": video.id, "created": done.created}

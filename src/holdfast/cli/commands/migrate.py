@@ -211,7 +211,8 @@ def _say(moved: MigrationResult, *, as_json: bool) -> None:
     for step in moved.steps:
         console().print(plain(step))
     after = ", ".join(moved.after) or "no revision"
-    note(f"the database stands at {after}" + ("" if moved.steps else "; there was nothing to do"))
+    none = "; no migration was left to run: `holdfast migrate check` says whether its tables fit"
+    note(f"the database stands at {after}{'' if moved.steps else none}")
 
 
 def _migrations(url: str, names: list[str] | None, folder: Path | None) -> Migrations:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.cli.given_files import given_bytes
 from holdfast.cli.model_arguments import Reference
 from holdfast.cli.model_output import registry_of
 from holdfast.cli.options import AsJson, Data, Traceback
 from holdfast.cli.output import note, plain, print_json
 from holdfast.cli.runner import look, run
+from holdfast.errors import StorageError
 
 if TYPE_CHECKING:
     from holdfast.platform import Platform
@@ -82,7 +84,7 @@ def add_bundle(
         registry = registry_of(platform)
         version = await registry.resolve(reference)
         keys = TrustedKeys.from_pem(trusted)
-        made = await registry.add_bundle(version, bundle.read_bytes(), keys)
+        made = await registry.add_bundle(version, given_bytes(bundle), keys)
         if as_json:
             print_json({"digest": version.digest, "bundle": made.sha256})
         else:
@@ -103,10 +105,13 @@ def bundles(
     async def work(platform: Platform) -> None:
         registry = registry_of(platform)
         found = await registry.bundles(await registry.resolve(reference))
-        folder.mkdir(parents=True, exist_ok=True)
         places = [folder / f"{each.sha256}.sig" for each in found]
-        for place, each in zip(places, found, strict=True):
-            place.write_bytes(each.content)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for place, each in zip(places, found, strict=True):
+                place.write_bytes(each.content)
+        except OSError as error:
+            raise StorageError(f"{str(folder)!r} can't be written: {error.strerror}") from error
         if as_json:
             print_json([str(place) for place in places])
         else:

@@ -95,10 +95,18 @@ def pause(queue: Name, data: Data = None, traceback: Traceback = False) -> None:
 def resume(queue: Name, data: Data = None, traceback: Traceback = False) -> None:
     """Have jobs of a queue claimed again."""
 
-    async def work(platform: Platform) -> None:
+    async def work(platform: Platform) -> list[str]:
         from holdfast.jobs import Queues
 
-        await Queues(platform.jobs.store).resume(queue)
+        queues = Queues(platform.jobs.store)
+        paused = [each.name for each in await queues.paused()]
+        if queue in paused:
+            await queues.resume(queue)
+        return paused
 
-    run(data, work)
-    note("Its jobs are claimed again.")
+    paused = run(data, work)
+    if queue in paused:
+        note("Its jobs are claimed again.")
+    else:  # as by a slip in the name, where another one stays paused
+        others = f"; paused are: {', '.join(map(plain, paused))}" if paused else ""
+        note(f"No queue {queue!r} is paused{others}.")

@@ -74,6 +74,8 @@ async def show_video(platform: Platform, found: Video, *, as_json: bool) -> None
     print_facts(facts)
     for text in warnings_of(video.summary or {}):
         note(text, style="yellow")
+    if all(info.key != video.raw_key for info in objects):
+        note("its file is missing in the bucket: ingest it again into its project", style="yellow")
     console().print()
     if video.clips:
         print_clips(video.clips, {})

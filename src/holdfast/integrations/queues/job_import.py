@@ -47,9 +47,10 @@ async def import_jobs(
     """Enqueue the jobs *found* in *jobs*, some hundreds at a time, and return what became of them.
 
     A payload here has names: *parameters* are, by task, those of its positional arguments; a job
-    whose arguments have none is refused. A job is known by its id in the other queue while its row
-    is kept here, so an import that broke off is simply begun again. With *dry_run* nothing is
-    enqueued, and what would be is counted as imported.
+    whose arguments have none is refused. A job is known by its source and id while its row is kept
+    here, so an import that broke off is simply begun again. Of two with one id, in one import too,
+    the second counts as known: give an id that is a job's alone, of all parts of a composite key.
+    With *dry_run* nothing is enqueued, and what would be is counted as imported.
     """
     report = ImportReport()
     large = StoreCapability.LARGE_WRITES in jobs.store.capabilities
@@ -90,6 +91,10 @@ async def _take(jobs: Jobs, piece: Sequence[_Pair], report: ImportReport) -> Non
 
 
 def _new(job: ForeignJob, parameters: Mapping[str, Sequence[str]]) -> _Pair | RefusedJob:
+    if not job.id:
+        return job.refused("has no id by which it would be known")
+    if job.options.unique is not None or job.options.unique_key is not None:
+        return job.refused("has a unique key of its own; an import keeps each unique by its id")
     names = parameters.get(job.task, ())
     if len(job.args) > len(names):
         return job.refused(

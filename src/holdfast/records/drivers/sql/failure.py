@@ -204,6 +204,7 @@ _SQLITE_STORAGE: Mapping[int, str] = {
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
     sqlite3.SQLITE_PERM: "access to the database file is not permitted",
 }
+_SQLITE_NO_ROOM = "the disk is full: the file beside the database, -shm, has no room"
 
 
 def sqlite_failure(error: sqlite3.Error) -> Failure | None:
@@ -222,8 +223,12 @@ def sqlite_failure(error: sqlite3.Error) -> Failure | None:
             FailureKind.LOCK_TIMEOUT,
             detail="another process holds the database's lock for too long",
         )
+    if kind is FailureKind.CHECK:
+        return Failure(kind, str(error).partition(": ")[2] or None)  # its name, or what it says
     if primary in _SQLITE_STORAGE:
-        detail = f"{_SQLITE_STORAGE[primary]} (SQLite's {error.sqlite_errorname})"
+        no_room = code == sqlite3.SQLITE_IOERR_SHMSIZE
+        reason = _SQLITE_NO_ROOM if no_room else _SQLITE_STORAGE[primary]
+        detail = f"{reason} (SQLite's {error.sqlite_errorname})"
         return Failure(FailureKind.STORAGE, detail=detail)
     return Failure(kind)
 
@@ -374,4 +379,6 @@ def connect_error(
         )
     if code:
         return UnavailableError(f"{where} does not take connections now ({code})")
-    return UnavailableError(f"{where} can't be reached: {said}")
+    silent = isinstance(said, TimeoutError) and not str(said)
+    reason = "it did not answer within connect_timeout" if silent else str(said)
+    return UnavailableError(f"{where} can't be reached: {reason}")

@@ -85,8 +85,8 @@ async def connect(
 ) -> AsyncmyConnection:
     """Return a new connection on which the greeting of *start* was run.
 
-    Raises asyncmy's exceptions, and ConfigurationError for a server that is another product than
-    *start* names, or too old.
+    Raises asyncmy's exceptions, TimeoutError where all of it outlasts the patience of *start*,
+    and ConfigurationError for a server that is another product than *start* names, or too old.
     """
     raw = _Connection(  # type: ignore[no-untyped-call]  # compiled: it has no annotations
         **mysql_arguments(address, encryption, start),
@@ -94,13 +94,14 @@ async def connect(
         client_flag=CLIENT.FOUND_ROWS,
     )
     raw.password_key = password_key(address, start)
-    await raw.connect()
-    connection = AsyncmyConnection(raw)
     try:
-        start.product.check(raw.get_server_info())
-        await connection.command(start.greeting)
+        async with asyncio.timeout(start.patience):  # asyncmy's own ends with the TCP connection
+            await raw.connect()
+            connection = AsyncmyConnection(raw)
+            start.product.check(raw.get_server_info())
+            await connection.command(start.greeting)
     except BaseException:
-        connection.abandon()
+        raw.close()
         raise
     return connection
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from holdfast.errors import ConfigurationError
@@ -166,7 +166,7 @@ class MySQLConnection:
         if isinstance(error, ours):
             code: object = error.args[0] if error.args else None
             if isinstance(code, int):
-                return _with_column(errno_failure(code, closed=not self.is_open()), error)
+                return _told(errno_failure(code, closed=not self.is_open()), error)
             # A protocol error without a number: client and server are out of step.
             return LOST if isinstance(error, protocol) or not self.is_open() else None
         return LOST if isinstance(error, network) else None
@@ -175,9 +175,16 @@ class MySQLConnection:
 _VALUE_OF = re.compile(r"(Data too long|Incorrect uuid value).* column .*?[`']([^`']+)[`'] at row")
 
 
-def _with_column(found: Failure, error: Exception) -> Failure:
-    """Return *found*, or, where *error* says which column can't hold a value, that it is so."""
-    told = _VALUE_OF.match(str(error.args[-1]))
+_CHECK_OF = re.compile(r"(?:Check constraint '|CONSTRAINT `)(.+)(?:' is violated|` failed for )")
+
+
+def _told(found: Failure, error: Exception) -> Failure:
+    """Return *found* with what *error* names: a column that can't hold a value, or a check."""
+    text = str(error.args[-1])
+    if found.kind is FailureKind.CHECK:
+        check = _CHECK_OF.match(text)
+        return found if check is None else replace(found, constraint=check[1])
+    told = _VALUE_OF.match(text)
     return found if told is None else Failure(FailureKind.UNHELD_VALUE, detail=told[2])
 
 

@@ -123,6 +123,7 @@ def open_raw(
         **settings,
         ssl_disabled=encryption.context is None,
         defer_connect=True,
+        read_timeout=start.whole_seconds,  # of the login: `connect_timeout` is TCP's alone
     )
     raw.password_key = password_key(address, start)
     link = None
@@ -134,6 +135,7 @@ def open_raw(
     try:
         start.product.check(raw.server_version)
         raw.query(start.greeting)
+        raw._read_timeout = None  # noqa: SLF001 - a statement may take as long as it likes
     except BaseException:
         raw._force_close()  # noqa: SLF001 - see `PyMySQLConnection.abandon`
         raise

@@ -339,7 +339,8 @@ class MySQLFamilyExecutor(ServerExecutor):
         on: tuple[str, ...] = (),
     ) -> Exception:
         """Return what kept *row* out; *stored* when it replaces one under its key."""
-        kind, statements = self.note_failure(error).kind, self.statements
+        failure, statements = self.note_failure(error), self.statements
+        kind = failure.kind
         if kind in (FailureKind.DUPLICATE, *_OTHER_ROW, *self.hides_duplicates):
             for unique, question in same_rows(statements, model, row, stored=stored, on=on):
                 if await self._any(question):
@@ -355,12 +356,13 @@ class MySQLFamilyExecutor(ServerExecutor):
                     return ForeignKeyError(model.name, reference, index)
             return ForeignKeyError(model.name, (), index)
         if kind is FailureKind.CHECK:
-            return row_refused_by_check(model, row) or error
+            return row_refused_by_check(model, row, failure.constraint) or error
         return self.error_of(error, model)
 
     async def refused_change(self, update: Update[E], error: Exception) -> Exception:
         """See `ServerExecutor`."""
-        kind, statements = self.note_failure(error).kind, self.statements
+        failure, statements = self.note_failure(error), self.statements
+        kind = failure.kind
         if kind is FailureKind.DUPLICATE:
             unique = touched(update)
             found = unique[0] if len(unique) == 1 else await self._taken_by(update)
@@ -374,7 +376,7 @@ class MySQLFamilyExecutor(ServerExecutor):
                     return ForeignKeyError(name, reference)
             return ForeignKeyError(name, ())
         if kind is FailureKind.CHECK:
-            return refused_by_check(update, await self._rows_of(update))
+            return refused_by_check(update, await self._rows_of(update), failure.constraint)
         return self.error_of(error, update.model)
 
     async def _taken_by(self, update: Update[E]) -> Unique | None:

@@ -26,6 +26,7 @@ from holdfast.records.drivers.sql.executors.postgresql_refusal import (
 )
 from holdfast.records.drivers.sql.executors.server_executor import ServerExecutor
 from holdfast.records.drivers.sql.failure import FailureKind, check_stored
+from holdfast.records.drivers.sql.statements.conflict_lookup import undeclared_check
 from holdfast.records.drivers.sql.statements.postgresql_upsert import (
     as_given,
     encoded_columns,
@@ -442,8 +443,8 @@ class PostgreSQLExecutor(ServerExecutor):
                 refused = refused or refused_by_any(models, declared, index)
         if refused is not None:
             return refused
-        if kind is FailureKind.CHECK:
-            return error
+        if kind is FailureKind.CHECK:  # without a name: no partition takes the row
+            return undeclared_check(model, failure.constraint) or error
         return CONFLICT_ERRORS[kind](model.name, (), index)
 
 

@@ -15,6 +15,7 @@ from holdfast.errors import (
     UnsupportedError,
 )
 from holdfast.records.drivers.sql.failure import (
+    Failure,
     FailureKind,
     check_stored,
     sqlite_error,
@@ -294,7 +295,7 @@ class SQLiteExecutor:
         try:
             return self._execute(sql, values).rowcount
         except sqlite3.Error as error:
-            kind = _kind(error)
+            kind = _failure(error).kind
             if kind in (FailureKind.FOREIGN_KEY, FailureKind.TRIGGER):
                 raise self._still_pointed_at(model, where) from error
             if kind is FailureKind.STATEMENT and self._cascades(model):
@@ -340,7 +341,7 @@ class SQLiteExecutor:
         if said is not None:
             shown = f"{said['start']}... in bytes that are no UTF-8"
             raise StoredValueError(model.name, said["column"], shown, "it is no text") from error
-        if _kind(error) is FailureKind.STATEMENT and (lacking := self._lacking(model)):
+        if _failure(error).kind is FailureKind.STATEMENT and (lacking := self._lacking(model)):
             raise SchemaMismatchError("the sqlite database", tuple(map(str, lacking))) from error
         raise sqlite_error(error, model) from error
 
@@ -368,7 +369,8 @@ class SQLiteExecutor:
         on: tuple[str, ...] = (),
     ) -> ConflictError:
         """Return what kept *row* out; *stored* when it replaces one under its key."""
-        kind = _kind(error)
+        failure = _failure(error)
+        kind = failure.kind
         if kind is FailureKind.DUPLICATE:
             for unique, question in same_rows(self._statements, model, row, stored=stored, on=on):
                 if self._any(question):
@@ -380,11 +382,12 @@ class SQLiteExecutor:
                 if not self._any(question):
                     return ForeignKeyError(model.name, reference, index)
         if kind is FailureKind.CHECK:
-            raise row_refused_by_check(model, row) or error from error
+            raise row_refused_by_check(model, row, failure.constraint) or error from error
         return self._fail(model, error)
 
     def _conflict_of_update(self, update: Update[E], error: sqlite3.Error) -> Exception:
-        kind = _kind(error)
+        failure = _failure(error)
+        kind = failure.kind
         name = update.model.name
         if kind is FailureKind.DUPLICATE:
             unique = touched(update)
@@ -397,7 +400,7 @@ class SQLiteExecutor:
                 if not self._any(question):
                     return ForeignKeyError(name, reference)
         if kind is FailureKind.CHECK:
-            return refused_by_check(update, self._rows_of(update))
+            return refused_by_check(update, self._rows_of(update), failure.constraint)
         if kind is FailureKind.OVERFLOW:
             return overflow(update)
         return self._fail(update.model, error)
@@ -414,6 +417,5 @@ class SQLiteExecutor:
         return ForeignKeyError(model.name, ())
 
 
-def _kind(error: sqlite3.Error) -> FailureKind:
-    failure = sqlite_failure(error)
-    return FailureKind.UNKNOWN if failure is None else failure.kind
+def _failure(error: sqlite3.Error) -> Failure:
+    return sqlite_failure(error) or Failure(FailureKind.UNKNOWN)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.errors import InvalidValueError
+from holdfast.errors import CheckError, InvalidValueError
 from holdfast.records.driver_requests import Select
+from holdfast.records.drivers.sql.statements.constraint_ddl import database_name
+from holdfast.records.drivers.sql.statements.tables import named
 from holdfast.records.entities.model import model_of
 from holdfast.records.expressions.field_changes import EditJson, SetTo
 from holdfast.records.expressions.operands import Column
@@ -96,9 +98,27 @@ def taken_by(
         yield from ((unique, question) for unique, question in asked if unique in mine)
 
 
-def refused_by_check(update: Update[E], rows: Sequence[Row]) -> InvalidValueError:
-    """Return the error for *update*, which a check refuses; *rows* are as they are before it."""
+def undeclared_check(model: Model[E], name: str | None) -> CheckError | None:
+    """Return the error for the check *name*, of which only the database knows.
+
+    None for one that the model declares, for a limit of SQLite's numbers, and without a name.
+    """
+    if not name:
+        return None
+    if model.adapter is None:
+        declared = {database_name(model.table, check) for check in model.checks}
+        limits = {named("ck", model.table, [spec.name]) for spec in model.fields}
+        if name in declared | limits:
+            return None
+    return CheckError(model.name, name, ())
+
+
+def refused_by_check(update: Update[E], rows: Sequence[Row], name: str | None) -> InvalidValueError:
+    """Return the error for *update*, which the check *name* refuses; *rows* are those before it."""
     model = update.model
+    undeclared = undeclared_check(model, name)
+    if undeclared is not None:
+        return undeclared
     for row in rows:
         try:
             broken = broken_check(model, changed(row, update.changes))
@@ -111,12 +131,15 @@ def refused_by_check(update: Update[E], rows: Sequence[Row]) -> InvalidValueErro
     return check_error(model, known[0]) if known else overflow(update)
 
 
-def row_refused_by_check(model: Model[E], row: Row) -> InvalidValueError | None:
-    """Return the error for *row*, which a check refuses; None where the model has no checks.
+def row_refused_by_check(model: Model[E], row: Row, name: str | None) -> InvalidValueError | None:
+    """Return the error for *row*, which the check *name* refuses; None where none is known.
 
     It fits all as it is, or it would not have been sent. So it was to overwrite another one by an
     upsert, which keeps some of that one's values: a check of those is to blame.
     """
+    undeclared = undeclared_check(model, name)
+    if undeclared is not None:
+        return undeclared
     broken = broken_check(model, row)
     kept = {*model.key_names, *([model.created_at.name] if model.created_at else [])}
     known = [broken] if broken else [each for each in model.checks if kept & {*each.fields}]
