@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -9,6 +10,8 @@ from holdfast import open_store
 from holdfast.errors import SerializationError
 from holdfast.jobs import JOB_ENTITIES, EnqueueOptions, Job, Jobs, Limit, NewJob
 from holdfast.jobs.claim_floors import ClaimFloors, SearchPace
+from holdfast.jobs.workers import claimed_ahead
+from holdfast.jobs.workers.worker_options import WorkerOptions
 from holdfast.records import Repository
 from holdfast.records.conformance.statement_counter import CountingDriver
 from servers import connected, database_on, execute
@@ -81,6 +84,28 @@ async def test_a_job_that_comes_to_stand_before_the_floor_waits_for_a_whole_sear
     assert await claimed(jobs, floors) == ["later", "now"]
 
 
+async def test_what_a_look_makes_ready_is_found_at_once_wherever_it_stands(jobs, clock, seconds):
+    floors, pace = await met(jobs, clock, seconds), SearchPace(seconds)
+    minute = timedelta(minutes=1)
+    await jobs.enqueue_many([new("lost", run_at=clock.time - HOUR), new("due", delay=minute)])
+    (dead,) = await jobs.claim_many("dead", 1, lease=minute)
+    assert dead.job.task == "lost"
+    clock.forward(hours=1)
+    assert await claimed(jobs, floors) == []  # and its floor is of now
+    assert await jobs.make_ready(pace=pace, floors=floors) == 2
+    assert await claimed(jobs, floors) == ["lost", "due"]
+
+
+async def test_what_a_worker_puts_back_itself_it_finds_at_once(jobs, clock, seconds, monkeypatch):
+    monkeypatch.setattr(claimed_ahead, "ClaimFloors", lambda: ClaimFloors(seconds))
+    claims = claimed_ahead.ClaimedAhead(jobs, "w", WorkerOptions(), None)
+    await jobs.enqueue_many([new("old", run_at=clock.time - HOUR)])
+    find = partial(claims.find, 1, ends=False, start=lambda: None)
+    assert [await find(), await find()] == [1, 0]
+    await claims.put_back()
+    assert await find() == 1
+
+
 async def test_what_a_whole_search_leaves_is_not_passed(jobs, clock, seconds):
     floors = ClaimFloors(seconds)
     old = [new(f"old {at}", run_at=clock.time - HOUR) for at in range(3)]
@@ -136,7 +161,7 @@ async def test_whether_there_is_work_is_asked_while_that_costs_little(jobs, seco
     for _ in range(3):
         took(floors._asking, seconds, 1.0)
     assert await floors.any_ready(stored, queues)  # who asks is told so without a look
-    seconds.time += 99
+    seconds.time += 59
     assert await floors.any_ready(stored, queues)
     seconds.time += 1
     assert not await floors.any_ready(stored, queues)
@@ -182,10 +207,19 @@ async def test_a_claim_that_clashed_is_searched_for_as_a_whole(jobs_of_all, cloc
 
 
 async def test_whole_searches_take_a_hundredth_of_the_time_and_five_at_first(seconds):
+    searched(seconds, 0.5, waits=(10, 10, 50))  # known from the third on: the first connects
+
+
+async def test_whole_searches_are_made_once_a_minute_however_long_one_took(seconds):
+    searched(seconds, 2, waits=(40, 40, 60, 60))
+
+
+def searched(seconds, cost, *, waits):
+    """See that after each whole search, which takes *cost* seconds, so many pass till the next."""
     pace = SearchPace(seconds)
-    for wait in (40, 40, 200):  # known from the third on: the first may have connected
+    for wait in waits:
         assert pace.whole()
-        took(pace, seconds, 2)
+        took(pace, seconds, cost)
         assert not pace.whole()
         seconds.time += wait - 1
         assert not pace.whole()

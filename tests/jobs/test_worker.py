@@ -82,6 +82,21 @@ async def test_a_claim_whose_lease_ran_out_before_its_turn_is_not_run(jobs):
     assert not claims.busy
 
 
+async def test_a_lease_counts_from_when_the_claim_was_asked_for(jobs, monkeypatch):
+    lease, claim_ready = timedelta(milliseconds=10), jobs.claim_ready
+
+    async def held_up(*args, **kwargs):
+        found = await claim_ready(*args, **kwargs)
+        await asyncio.sleep(2 * lease.total_seconds())
+        return found
+
+    monkeypatch.setattr(jobs, "claim_ready", held_up)
+    claims = ClaimedAhead(jobs, "w", WorkerOptions(lease=lease), None)
+    await jobs.enqueue("t")
+    assert await claims.find(1, ends=False, start=lambda: None) == 1
+    assert list(claims.to_start()) == []
+
+
 async def test_async_and_plain_handlers_run_and_their_results_are_kept(live):
     threads = {}
 

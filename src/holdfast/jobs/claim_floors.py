@@ -27,6 +27,8 @@ LATE = timedelta(seconds=2)
 """How long a transaction may take that puts a job in, for the next search to find it."""
 WHOLE_EVERY = 1.0
 """Seconds between two whole searches, at the least."""
+WHOLE_WITHIN = 60.0
+"""Seconds between two of them, at the most: one may have taken long as the store was held up."""
 _QUICK = 0.002  # seconds
 _SHARE = 1 / 100  # of the time, at the most, that whole searches of one kind take
 _FIRST_SHARE = 1 / 20  # while it is not known well what they take
@@ -40,8 +42,8 @@ class SearchPace:
     """Tells when a search goes over the whole of its index, and not from a floor on.
 
     That is nearly always, while it costs little more than the other. Else it is once a second, and
-    less often where it takes long: a hundredth of the time goes into it, five until three have told
-    what they take. *tell* gives seconds.
+    less often where it takes long, up to once a minute: a hundredth of the time goes into it, five
+    until three have told what they take. *tell* gives seconds.
     """
 
     def __init__(self, tell: Callable[[], float] = time.monotonic) -> None:
@@ -73,7 +75,7 @@ class SearchPace:
         self._in_a_row += 1
         known = len(self._costs) == _RECENT  # the first may have had to connect
         share = _SHARE if known else _FIRST_SHARE
-        self._due = now + max(WHOLE_EVERY, min(self._costs) / share)
+        self._due = now + min(max(WHOLE_EVERY, min(self._costs) / share), WHOLE_WITHIN)
 
 
 @dataclass
@@ -132,9 +134,10 @@ class _Head:
 class ClaimFloors:
     """What one worker remembers of its claims, by queue.
 
-    A job that comes to stand before the floor of its priority, as its lease ran out or the
+    A job that comes to stand before the floor of its priority, as another worker put it back or the
     transaction that put it in took longer than LATE, waits for the next whole search, which is the
-    next one unless such searches cost much. *tell* gives seconds.
+    next one unless such searches cost much; for what the worker itself put back, see `lower`.
+    *tell* gives seconds.
     """
 
     def __init__(self, tell: Callable[[], float] = time.monotonic) -> None:
@@ -149,6 +152,12 @@ class ClaimFloors:
         found = await jobs.exists(Job.lane.in_(queues))
         self._asking.took(began)
         return found
+
+    def lower(self, job: Job) -> None:
+        """Let the next search see *job*, which can be claimed again, wherever it stands."""
+        levels = self._heads[job.queue].levels
+        if job.precedence in levels:
+            levels[job.precedence] = min(levels[job.precedence], job.run_at)
 
     def forget(self, queue: str) -> None:
         """Let the next search of *queue* be a whole one."""

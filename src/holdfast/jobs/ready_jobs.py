@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from holdfast.jobs.claim_floors import SearchPace
+    from holdfast.jobs.claim_floors import ClaimFloors, SearchPace
     from holdfast.records import Change, Predicate, Store
 
 CHANNEL = "holdfast_jobs"
@@ -45,7 +45,9 @@ class ReadyJobs(JobEnds):
         self._quarantine_after = quarantine_after
         self._looked: datetime | None = None
 
-    async def make_ready(self, *, pace: SearchPace | None = None) -> int:
+    async def make_ready(
+        self, *, pace: SearchPace | None = None, floors: ClaimFloors | None = None
+    ) -> int:
         """Let the jobs of all queues be claimed whose time has come; return how many there were.
 
         A job whose lease ran out goes back to its queue; when its attempts are used up, or it has
@@ -53,7 +55,8 @@ class ReadyJobs(JobEnds):
         One that has waited long enough, or for the last of the jobs it waits for, is queued.
         Three searches where there is nothing to do, one more where jobs may wait for jobs. With
         a *pace*, which a worker keeps, these are of what has come due since the last look, but for
-        those that it wants whole; of jobs whose lease ran out it takes back a few at a time.
+        those that it wants whole; of jobs whose lease ran out it takes back a few at a time. The
+        next searches with *floors* see all of them.
         """
         await self.clock.compare()
         now = self.now()
@@ -62,7 +65,8 @@ class ReadyJobs(JobEnds):
         self._looked = now
         began = 0.0 if pace is None else pace.tell()
         most = None if pace is None else _TAKEN_BACK
-        total = await self._take_back(now, since, most) + await self.release_waiting()
+        back = await self._take_back(now, since, most)
+        total = len(back) + await self.release_waiting()
         count = _TOGETHER
         while count == _TOGETHER:
             found = await self._jobs.take(
@@ -72,8 +76,12 @@ class ReadyJobs(JobEnds):
                 limit=_TOGETHER,
             )
             await self.announce(found)
+            back += found
             count = len(found)
             total += count
+        if floors is not None:
+            for job in back:
+                floors.lower(job)
         if pace is not None:
             pace.took(began, whole=whole)
         return total
@@ -96,13 +104,15 @@ class ReadyJobs(JobEnds):
         except PreconditionFailedError:
             return None
 
-    async def _take_back(self, now: datetime, since: datetime | None, most: int | None) -> int:
+    async def _take_back(
+        self, now: datetime, since: datetime | None, most: int | None
+    ) -> list[Job]:
         """Return to their queues, or end, the jobs whose lease or wait ran out, *since* then.
 
-        Return how many went back. After *most* of one kind the rest is left to the next look, which
-        is a whole one then.
+        Return those that went back. After *most* of one kind the rest is left to the next look,
+        which is a whole one then.
         """
-        back = 0
+        back: list[Job] = []
         for status in (JobStatus.RUNNING, JobStatus.WAITING):
             # One status after the other, and along the whole of their index: in no other way does
             # PostgreSQL take this index and no other that begins with the status.
@@ -119,13 +129,14 @@ class ReadyJobs(JobEnds):
                 self._looked = None
         return back
 
-    async def _took_back(self, job: Job, now: datetime) -> bool:
+    async def _took_back(self, job: Job, now: datetime) -> list[Job]:
+        """Return the job as it is in its queue, once it went back there."""
         # The token pins the very lease that was seen; a heartbeat in between renews it.
         seen = (Job.status == job.status) & (Job.lease == job.lease) & lapsed(now)
         try:
             if job.status is JobStatus.WAITING:
                 await self._try(job.id, *woken(now), when=seen)
-                return False  # it is queued, for now: `make_ready` finds it there
+                return []  # it is queued, for now: `make_ready` finds it there
             async with self._with_history():
                 found = await self._try(job.id, *self._after_expiry(job, now), when=seen)
                 if found is not None:
@@ -133,12 +144,12 @@ class ReadyJobs(JobEnds):
                         self.store, job, AttemptOutcome.LOST, ended_at=now, error=found.error
                     )
         except (NotFoundError, SerializationError):
-            return False  # removed in between, or somebody else takes it back at this moment
+            return []  # removed in between, or somebody else takes it back at this moment
         if found is None:
-            return False
+            return []
         await self._count(found, now, error=found.error, lost=True)
         await self.announce([found])
-        return found.status is JobStatus.QUEUED
+        return [found] if found.status is JobStatus.QUEUED else []
 
     def _after_expiry(self, job: Job, now: datetime) -> tuple[Change, ...]:
         """Return what becomes of a job whose worker is gone: also a job that ends its workers."""

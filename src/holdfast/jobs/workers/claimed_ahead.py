@@ -96,7 +96,8 @@ class ClaimedAhead:
         short = found < room and (ends or self._ended or since >= _LOOK_IDLE)
         if short or since >= _LOOK_BUSY:
             self._looked, self._ended = time.monotonic(), False
-            ready = await self._jobs.make_ready(pace=None if ends else self._pace)
+            pace = None if ends else self._pace
+            ready = await self._jobs.make_ready(pace=pace, floors=self._floors)
             if ready and found < room:
                 found += await self._claim(room - found, floors)
         return found
@@ -112,6 +113,7 @@ class ClaimedAhead:
             queues = {queue: count for queue, count in left.items() if count > 0}
             if not queues:
                 return 0
+        asked = time.monotonic()
         found = await self._jobs.claim_ready(
             self._name,
             room,
@@ -120,7 +122,7 @@ class ClaimedAhead:
             tasks=self._tasks,
             floors=floors,
         )
-        self._waiting.extend((claim, time.monotonic()) for claim in found)
+        self._waiting.extend((claim, asked) for claim in found)
         return len(found)
 
     def to_start(self) -> Iterator[Claimed]:
@@ -176,7 +178,7 @@ class ClaimedAhead:
 
     async def _put_back(self, claim: Claimed) -> None:
         try:
-            await self._jobs.put_back(claim)
+            self._floors.lower(await self._jobs.put_back(claim))
         except LeaseLostError:
             return  # somebody else has it already
         except HoldfastError as error:
