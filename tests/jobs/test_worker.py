@@ -97,6 +97,25 @@ async def test_a_lease_counts_from_when_the_claim_was_asked_for(jobs, monkeypatc
     assert list(claims.to_start()) == []
 
 
+async def test_nothing_is_claimed_ahead_from_a_store_that_answers_late(jobs, monkeypatch):
+    claims = ClaimedAhead(jobs, "w", WorkerOptions(concurrency=2), None)
+    await jobs.enqueue_many([NewJob("t") for _ in range(40)])
+    while claims.room() <= 2:  # until it knows that jobs are short
+        assert await claims.find(2, ends=False, start=lambda: None)
+        for claim in claims.to_start():
+            with claims.running(claim):
+                pass
+    claim_ready = jobs.claim_ready
+
+    async def held_up(*args, **kwargs):
+        await asyncio.sleep(1.1)
+        return await claim_ready(*args, **kwargs)
+
+    monkeypatch.setattr(jobs, "claim_ready", held_up)
+    await claims.find(0, ends=False, start=lambda: None)
+    assert claims.room() == 2
+
+
 async def test_async_and_plain_handlers_run_and_their_results_are_kept(live):
     threads = {}
 

@@ -122,6 +122,9 @@ class ClaimedAhead:
             tasks=self._tasks,
             floors=floors,
         )
+        took = time.monotonic() - asked
+        if took > self.patience:  # a store as slow as that would let what is claimed ahead lapse
+            self._mean = max(self._mean, took)
         self._waiting.extend((claim, asked) for claim in found)
         return len(found)
 
