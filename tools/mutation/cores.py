@@ -46,8 +46,14 @@ CORES = {
     ),
     "statements": Core(
         ("records/drivers/sql/statements/conditions",),
-        (_ON_SQLITE, "tests/records/test_marked_composite_keys.py"),
-        f"({_CASES}) or (marked and sqlite)",
+        (
+            _ON_SQLITE,
+            *(
+                f"tests/records/test_{name}.py"
+                for name in ("alike_queries", "marked_composite_keys")
+            ),
+        ),
+        f"({_CASES} and (page or words or rank or all_fields)) or ((alike or marked) and sqlite)",
     ),
     "floors": Core(("jobs/claim_floors",), ("tests/jobs/test_claim_floors.py",), _EMBEDDED),
     "claims": Core(
