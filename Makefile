@@ -84,8 +84,9 @@ chaos: $(STAMP) ## the whole platform hurt at random, what it promised counted (
 	@PYTHONPATH=.:tests $(BIN)/python -m chaos --minutes $(or $(MINUTES),10) \
 		$(if $(SEED),--seed $(SEED)) $(if $(EMBEDDED),--embedded) $(if $(PLANT),--plant $(PLANT))
 
-mutation: $(STAMP) ## is code that is changed noticed by the tests? ONLY="proofs floors", MINUTES=20 for each, GO_ON=1: what is left
-	@$(BIN)/python -m tools.mutation $(ONLY) --minutes $(or $(MINUTES),20) $(if $(GO_ON),--go-on)
+mutation: $(STAMP) ## is code that is changed noticed by the tests? ONLY="proofs floors", MINUTES=20 for each, GO_ON=1: what is left, FUNCTIONS="take add"
+	@$(BIN)/python -m tools.mutation $(ONLY) --minutes $(or $(MINUTES),20) $(if $(GO_ON),--go-on) \
+		$(if $(FUNCTIONS),--functions $(FUNCTIONS))
 
 scale: $(STAMP) ## what an operation costs as tables and buckets grow (ROWS=10000,1000000 OBJECTS= ENTRIES= ONLY=sqlite,audit)
 	@$(BIN)/python benchmarks/scale.py $(if $(ROWS),--rows $(ROWS)) $(if $(OBJECTS),--objects $(OBJECTS)) \

@@ -104,6 +104,20 @@ async def test_a_value_is_loaded_again_as_often_as_it_gets_stale_and_each_hit_is
         assert (counter(cache, "hits"), counter(cache, "misses")) == (3, 1)
 
 
+async def test_what_loads_take_and_how_many_fail_adds_up():
+    seconds = Seconds()
+    source = Source(seconds, cost=2.0)
+    async with cached(seconds) as cache:
+        for key in "abc":
+            await cache.get_or_set(key, source.load)
+            with pytest.raises(ConnectionError):
+                await cache.get_or_set(f"{key} fails", source.fail)
+        assert (counter(cache, "load_seconds"), counter(cache, "failed_loads")) == (
+            6,
+            3,
+        )
+
+
 async def test_of_loads_that_are_over_nothing_is_kept():
     seconds = Seconds()
     async with cached(seconds) as cache:

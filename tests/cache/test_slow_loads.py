@@ -183,6 +183,38 @@ async def test_who_waited_long_loads_too_and_the_first_that_ends_is_cached():
         assert await cache.get("k") is None
 
 
+class Answering(MemoryCacheDriver):
+    """Answers to the first swap only when somebody gives up on it."""
+
+    def __init__(self):
+        super().__init__()
+        self.done = asyncio.Event()
+
+    async def swap_many(self, swaps, *, ttl, shared=False):
+        found = await super().swap_many(swaps, ttl=ttl, shared=shared)
+        if not self.done.is_set():
+            self.done.set()
+            await asyncio.Event().wait()
+        return found
+
+
+async def test_who_gives_up_while_the_lock_is_put_leaves_none_there():
+    driver = Answering()
+    async with running_cache(driver, OPTIONS, asyncio.sleep, tasks=True) as cache:
+
+        async def load():
+            return "loaded"
+
+        caller = asyncio.create_task(cache.get_or_set("k", load))
+        await driver.done.wait()
+        assert (await driver.get_many(["k:k"]))[0].startswith(LOAD_LOCK)
+        (work,) = cache._loader._running
+        caller.cancel()
+        await asyncio.wait([caller, work])
+        assert await driver.get_many(["k:k"]) == [None]
+        assert await cache.get_or_set("k", load) == "loaded"
+
+
 async def test_a_load_that_fails_beside_another_leaves_that_one_its_lock():
     async with cached() as (cache, _):
         go_on = asyncio.Event()

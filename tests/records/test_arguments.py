@@ -49,6 +49,30 @@ def test_one_is_taken_where_several_may_be(store):
     assert not shelves.upsert_many([Shelf(name="a")], on=Shelf.name)[0].created
 
 
+def test_an_entity_of_another_class_is_refused_by_every_write_alone_and_among_others(store):
+    class Twin(Entity, table="argument_twins"):
+        id: Field[int] = generated_key()
+        name: Field[str]
+        place: Field[int] = field(default=0)
+
+    shelves = store.repository(Shelf)
+    shelf = shelves.add(Shelf(name="a"))
+    twin = Twin(name="b")
+    twin.id = shelf.id
+    for call in (
+        lambda: shelves.add(twin),
+        lambda: shelves.add_many([twin]),
+        lambda: shelves.add_many([Shelf(name="c"), twin]),
+        lambda: shelves.add_many([Shelf(name="c"), twin], atomic=False),
+        lambda: shelves.update(twin),
+        lambda: shelves.upsert(twin, on=Shelf.name),
+        lambda: shelves.upsert_many([Shelf(name="c"), twin], on=Shelf.name),
+    ):
+        with pytest.raises(InvalidQueryError, match="expected a Shelf, got Twin"):
+            call()
+    assert shelves.find() == [shelf]
+
+
 def test_one_is_refused_where_it_would_be_taken_apart(store):
     shelves, books = store.repository(Shelf), store.repository(Book)
     for call in (

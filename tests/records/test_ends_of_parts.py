@@ -20,7 +20,7 @@ class Row(Entity, table="rows"):
 class Driver:
     """A driver that has *before* awaited before a part of a transaction ends in the database.
 
-    Or behind the end of a whole one that is undone.
+    Or behind the beginning of a part, and the end of a whole one that is undone.
     """
 
     def __init__(self, driver):
@@ -49,6 +49,10 @@ class Work:
 
     async def rollback(self):
         await self.work.rollback()
+        await self._before()
+
+    async def savepoint(self):
+        await self.work.savepoint()
         await self._before()
 
     async def _before(self):
@@ -140,6 +144,43 @@ async def test_a_part_that_fails_while_one_inside_it_is_open_ends_the_whole(stor
     with pytest.raises(asyncio.CancelledError):
         await inner
     assert await rows.count() == 0
+
+
+async def test_a_part_that_ends_well_while_one_inside_it_is_open_is_not_kept(store, rows):
+    opened, go = asyncio.Event(), asyncio.Event()
+
+    async def until_told(tx):
+        async with tx.savepoint():
+            await rows.add(Row(name="inner"))
+            opened.set()
+            await go.wait()
+
+    with pytest.raises(TransactionError, match="one inside it was open"):
+        async with store.transaction() as tx:
+            with pytest.raises(TransactionError, match="a part of it was still open"):
+                async with tx.savepoint():
+                    inner = asyncio.create_task(until_told(tx))
+                    await opened.wait()
+    go.set()
+    with pytest.raises(TransactionError):
+        await inner
+    assert await rows.count() == 0
+
+
+async def test_a_part_that_can_not_begin_leaves_the_turn_to_others(store, rows):
+    async def refused():
+        raise StorageError("test", "the disk is full")
+
+    async with store.transaction() as tx:
+        store.driver.before = refused
+        with pytest.raises(StorageError, match="the disk is full"):
+            async with tx.savepoint():
+                pytest.fail("it did not begin")
+        async with asyncio.timeout(30):
+            await rows.add(Row(name="after"))
+            async with tx.savepoint():
+                await rows.add(Row(name="inside"))
+    assert await rows.count() == 2
 
 
 @pytest.mark.parametrize("fails", [True, False])

@@ -101,7 +101,7 @@ async def test_a_call_that_is_a_transaction_of_its_own_is_done_again_twenty_time
     attempts, longest = [], []
 
     async def pause(seconds, *, blocking):
-        assert not blocking
+        assert blocking is False
         assert seconds in longest
 
     def latest(least, most):  # as long a pause as there may be

@@ -1,6 +1,7 @@
 """What write hooks are told, on every backend and by every verb that writes."""
 
 import asyncio
+import contextvars
 import inspect
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -69,6 +70,12 @@ class Sheet(Entity, table="sheets"):
     id: Field[int] = generated_key()
     box_id: Field[int] = ref(Box, on_delete="cascade")
     deleted_at: Field[datetime | None] = deleted_at()
+
+
+class Seat(Entity, table="seats"):
+    row: Field[int] = key()
+    number: Field[int] = key()
+    guest: Field[str] = field(default="", max_length=50)
 
 
 class Hook:
@@ -240,6 +247,49 @@ async def test_each_verb_tells_its_rows_as_the_store_returns_them(url, verb):
         stored = {book.id: Book.__holdfast__.stored_row(book) for book in await books.find()}
         last = {change.key: change.after for change in changes}
         assert {k: row for k, row in last.items() if row is not None} == stored
+
+
+async def test_rows_of_composite_keys_are_taken_by_parts_and_told(url):
+    hook = Hook(Seat)
+    async with opened(url, hook, [Seat]) as store:
+        seats = store.repository(Seat)
+        await seats.add_many(
+            [Seat(row=row, number=number) for row in (1, 2, 3) for number in (1, 2)]
+        )
+        hook.take()
+        taken = await seats.take(
+            Seat.guest == "",
+            changes=Seat.guest.to("x"),
+            order_by=Seat.number.desc(),
+            limit=[(Seat.row == 1, 1), (Seat.row == 3, 2), (Seat.row == 2, 0)],
+        )
+        wanted = [(1, 2), (3, 1), (3, 2)]
+        assert sorted((each.row, each.number) for each in taken) == wanted
+        assert {each.guest for each in taken} == {"x"}
+        assert sorted(each.key for each in hook.take()) == wanted
+        assert await seats.count(Seat.guest == "x") == len(wanted)
+
+
+async def test_a_take_that_is_told_passes_over_what_others_hold(url):
+    hook = Hook(Book)
+    async with opened(url, hook) as store:
+        if StoreCapability.ROW_LOCKS not in store.capabilities:
+            pytest.skip("no row locks: who writes is alone")
+        books = store.repository(Book)
+        first, second = (await books.add_many([Book(title="a"), Book(title="b")])).entities
+
+        async def take():
+            change, order = Book.pages.increment(1), Book.title.asc()
+            found = await books.take(Book.pages == 0, changes=change, order_by=order, limit=1)
+            return [book.id for book in found]
+
+        outside = contextvars.copy_context()
+        async with store.transaction():
+            assert await books.get(first.id, lock="update") is not None
+            async with asyncio.timeout(30):
+                assert await asyncio.create_task(take(), context=outside.copy()) == [second.id]
+                assert await asyncio.create_task(take(), context=outside.copy()) == []
+        assert await take() == [first.id]
 
 
 async def test_cascades_are_told_through_entities_that_nobody_watches(url):

@@ -1,12 +1,13 @@
 """Tells whether the tests notice when code is changed.
 
-    python -m tools.mutation [CORE ...] [--minutes N] [--go-on]
+    python -m tools.mutation [CORE ...] [--minutes N] [--go-on] [--functions NAME ...]
 
 mutmut changes one thing at a time in the functions of a core, and runs the tests that call the
 function. A change that no test notices has survived: a test is missing, or the code says more than
 it has to. Each core is changed in a copy in `.mutation/`; `survivors.diff` there shows what
 survived. What was not tried within `--minutes` is counted as that. `--go-on` tries again what
-survived, and what was not tried, with the tests as they are now.
+survived, and what was not tried, with the tests as they are now. `--functions` keeps to changes in
+functions of these names: mutmut tries last what most tests call, so time ends before that.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.mutation.cores import CORES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tools.mutation.cores import Core
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -54,11 +58,12 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'core':12}" + "".join(f"{name:>13}" for name in COLUMNS), flush=True)
     for name in options.cores or CORES:
         folder = WORK / name
-        left = _left(folder, CORES[name]) if options.go_on else []
+        wanted = _patterns(options.functions)
+        left = _left(folder, CORES[name], wanted) if options.go_on else []
         if not left:
             shutil.rmtree(folder, ignore_errors=True)
         _copy(folder, CORES[name])
-        ended = _run(folder, left, options.minutes * 60)
+        ended = _run(folder, left or wanted, options.minutes * 60)
         found = _results(folder)
         counts = Counter(found.values())
         print(f"{name:12}" + "".join(f"{counts[each]:>13}" for each in COLUMNS), flush=True)
@@ -80,8 +85,10 @@ def _install() -> None:
         subprocess.run(command, env=inside, check=True)
 
 
-def _left(folder: Path, core: Core) -> list[str]:
+def _left(folder: Path, core: Core, wanted: Sequence[str]) -> list[str]:
     """Return the changes of the last time that no test noticed, or that were not tried.
+
+    Those that fit one of the patterns *wanted*, if there are any.
 
     None where the source is another by now, whose changes have other names, or *core*: mutmut
     then forgets its verdicts.
@@ -94,7 +101,16 @@ def _left(folder: Path, core: Core) -> list[str]:
     ):
         return []
     noticed = ("killed", "timeout")
-    return [name for name, status in _results(folder).items() if status not in noticed]
+    return [
+        name
+        for name, status in _results(folder).items()
+        if status not in noticed and (not wanted or any(fnmatchcase(name, each) for each in wanted))
+    ]
+
+
+def _patterns(functions: Sequence[str]) -> list[str]:
+    """Return patterns of mutmut's names for changes in *functions*, or methods of these names."""
+    return [f"*.x{sign}{each}__mutmut_*" for each in functions for sign in ("_", "ǁ*ǁ")]
 
 
 def _sources(folder: Path) -> dict[str, bytes]:
@@ -146,7 +162,7 @@ def _configuration(core: Core) -> str:
 def _run(folder: Path, changes: list[str], seconds: float) -> bool:
     """Let mutmut try *changes*, or all, for *seconds* at the most; return whether it ended.
 
-    On the processors that this process may run on.
+    On the processors that this process may run on. A change is named, or several by a pattern.
     """
     workers = str(len(os.sched_getaffinity(0)))
     with (folder / "mutmut.log").open("wb") as log:
@@ -193,6 +209,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=20.0, help="for each core, at the most")
     parser.add_argument(
         "--go-on", action="store_true", help="try again what survived or was not tried"
+    )
+    parser.add_argument(
+        "--functions", nargs="+", default=(), metavar="NAME", help="no change in any other"
     )
     return parser
 

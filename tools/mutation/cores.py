@@ -31,7 +31,9 @@ CORES = {
     "proofs": Core(("audit/merkle_tree",), ("tests/audit/test_merkle_tree.py",)),
     "log": Core(
         ("audit/verification", "audit/inclusion", "audit/key_chain", "audit/entry_leaf"),
-        ("tests/audit/test_verification.py", "tests/audit/test_key_rotation.py"),
+        tuple(
+            f"tests/audit/test_{name}.py" for name in ("entry_leaf", "verification", "key_rotation")
+        ),
         _EMBEDDED,
     ),
     "evaluate": Core(
@@ -44,8 +46,14 @@ CORES = {
     ),
     "statements": Core(
         ("records/drivers/sql/statements/conditions",),
-        (_ON_SQLITE, "tests/records/test_marked_composite_keys.py"),
-        f"({_CASES}) or (marked and sqlite)",
+        (
+            _ON_SQLITE,
+            *(
+                f"tests/records/test_{name}.py"
+                for name in ("alike_queries", "marked_composite_keys")
+            ),
+        ),
+        f"({_CASES} and (page or words or rank or all_fields)) or ((alike or marked) and sqlite)",
     ),
     "floors": Core(("jobs/claim_floors",), ("tests/jobs/test_claim_floors.py",), _EMBEDDED),
     "claims": Core(
@@ -82,9 +90,14 @@ CORES = {
     ),
     "versions": Core(
         ("records/repository", "records/entities/checked_row"),
-        (_ON_MEMORY,),
-        f"{_CASES} and (version or stale or patch or update or upsert or delete or add or batch"
-        " or take or purge)",
+        (
+            _ON_MEMORY,
+            *(f"tests/records/test_{name}.py" for name in ("write_hooks", "entities", "arguments")),
+        ),
+        f"({_CASES} and not large and (version or stale or patch or update or upsert or delete or"
+        " add or batch or take or purge or written or first_along or goes_with or left_out or"
+        " numbered or gives or given or value or bounds or check or living or not_there)) or"
+        " ((write_hooks or test_arguments) and memory) or test_entities",
     ),
     "locks": Core(
         ("cache/cache_lock", "cache/coordination"),

@@ -170,7 +170,11 @@ class Repository(RepositoryReads[E]):
         update = Update(
             self.model, where, validation.changes(self.model, changes, now=self.store.now())
         )
-        stored = await self._changing(update, self._writing.patch)
+
+        async def work(update: Update[E]) -> E | None:
+            return await self._writing.patch(update)
+
+        stored = await self._changing(update, work)
         if stored is not None:
             return stored
         if version is not None:
@@ -238,8 +242,11 @@ class Repository(RepositoryReads[E]):
         `everything()`.
         """
         validation.require_predicate(where, "update_where")
-        update = self._update_of(where, changes)
-        return await self._changing(update, self._writing.update)
+
+        async def work(update: Update[E]) -> int:
+            return await self._writing.update(update)
+
+        return await self._changing(self._update_of(where, changes), work)
 
     async def take(
         self,
@@ -392,7 +399,10 @@ class Repository(RepositoryReads[E]):
         return await whole(self.store, checked)
 
     async def _changing(self, update: Update[E], work: Callable[[Update[E]], Awaitable[T]]) -> T:
-        """Do *work*, which makes *update*; see `_pointing`."""
+        """Do *work*, which makes *update*; see `_pointing`.
+
+        It looks for where to write when it is called: in here a transaction may begin.
+        """
         names = {change.column.name for change in update.changes}
         if not self._points_at_soft or not any(
             spec.name in names for spec, _ in soft_references(self.model)

@@ -122,8 +122,9 @@ async def what_goes_with_a_row_goes_and_comes_back(lab: Lab) -> None:
     assert (back.version, back.deleted_at) == (3, None)
     # What was deleted before stays deleted.
     assert [each.id for each in await files.find()] == ["a", "c"]
-    async with lab.refused(NotFoundError):
+    async with lab.refused(NotFoundError) as missing:
         await folders.restore(first.id)
+    assert (missing.error.entity, missing.error.key) == ("Folder", first.id)
     assert (await files.restore("b")).size == 2
 
 
@@ -196,6 +197,13 @@ async def nothing_that_lives_points_at_what_is_deleted(lab: Lab) -> None:
             async with lab.refused(ForeignKeyError) as caught:
                 await write()
             assert caught.error.fields == ("folder_id",)
+    other = await folders.add(Folder(name="other"))
+    assert (await files.patch("c", File.folder_id.to(other.id))).folder_id == other.id
+    moved = await files.update_where(File.id == "c", changes=File.folder_id.to(second.id))
+    assert (moved, (await files.get_one("c")).folder_id) == (1, second.id)
+    (taken,) = await files.take(File.id == "c", changes=File.folder_id.to(other.id), limit=1)
+    assert taken == await files.get_one("c")
+    assert taken.folder_id == other.id
     third = await folders.add(Folder(name="third"))
 
     def adding(number: int) -> Callable[[], Coroutine[object, None, object]]:
