@@ -8,7 +8,7 @@ from tools.services.s3 import MINIO, PASSWORD, USER
 from tools.services.toxiproxy import TOXIPROXY
 
 from cache.servers import RedisServer, Toxic
-from chaos.programs import platform_programs, plugged_in
+from chaos.programs import faketime, platform_programs, plugged_in
 from chaos.small_disk import MIB, SmallDisk, why_not
 from records.sql.own_server import OwnServer
 from records.sql.standby import copy_primary, let_commits_wait, wait_until_followed
@@ -51,6 +51,9 @@ class Standby(SmallServer):
 class Installation:
     """The platform's programs in *folder*; *small* says whether disks can be filled."""
 
+    no_clock = "the programs of one machine have one clock"
+    """Why no program's clock is turned; None where they are."""
+
     def __init__(self, folder, planted):
         self.folder = folder
         self.planted = planted
@@ -85,7 +88,8 @@ class Installation:
         with self.stack:
             self.open()
             self._settings = self.settings()
-            self.programs = platform_programs(self.folder, self._settings)
+            library = faketime() if self.no_clock is None else None
+            self.programs = platform_programs(self.folder, self._settings, library)
             for program in self.programs.values():
                 self.stack.callback(program.kill)
                 program.start()
@@ -143,6 +147,8 @@ class Embedded(Installation):
 
 class Served(Installation):
     """PostgreSQL with a standby, MinIO and Redis, each reached by a line of its own."""
+
+    no_clock = "libfaketime is not installed" if faketime() is None else None
 
     def open(self):
         enter = self.stack.enter_context

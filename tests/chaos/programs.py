@@ -23,10 +23,14 @@ def faketime():
 
 
 class Program:
-    """One process of `holdfast`, with *words* as its arguments; its output goes to a file."""
+    """One process of `holdfast`, with *words* as its arguments; its output goes to a file.
 
-    def __init__(self, name, words, folder, settings):
+    Its clock is turned by *library*. That slows each look at a clock: None where none is turned.
+    """
+
+    def __init__(self, name, words, folder, settings, library):
         self.name = name
+        self.library = library
         self.words = words
         self.before = ()
         """What starts it in its place: a command, and its arguments before the program's."""
@@ -42,11 +46,10 @@ class Program:
 
     def start(self):
         turned = {}
-        library = faketime()
-        if library is not None:
+        if self.library is not None:
             self.turn_clock(0)
             turned = {
-                "LD_PRELOAD": str(library),
+                "LD_PRELOAD": str(self.library),
                 "FAKETIME_TIMESTAMP_FILE": str(self.clock),
                 "FAKETIME_CACHE_DURATION": "1",
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
@@ -103,9 +106,10 @@ class Program:
 class Server(Program):
     """`holdfast serve` without a worker."""
 
-    def __init__(self, folder, settings):
+    def __init__(self, folder, settings, library):
         port = free_port()
-        super().__init__("api", ("serve", "--no-worker", "--port", str(port)), folder, settings)
+        words = ("serve", "--no-worker", "--port", str(port))
+        super().__init__("api", words, folder, settings, library)
         self.url = f"http://127.0.0.1:{port}"
 
     def wait_until_ready(self):
@@ -122,11 +126,11 @@ class Server(Program):
             return False
 
 
-def platform_programs(folder, settings):
+def platform_programs(folder, settings, library):
     """Return the programs of one installation by name, none of them started."""
     words = ("worker", "--concurrency", "3", "--drain", "5")
-    workers = [Program(f"worker-{number}", words, folder, settings) for number in (1, 2)]
-    return {each.name: each for each in (Server(folder, settings), *workers)}
+    workers = [Program(f"worker-{number}", words, folder, settings, library) for number in (1, 2)]
+    return {each.name: each for each in (Server(folder, settings, library), *workers)}
 
 
 def plugged_in(folder):
