@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import re
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -92,17 +94,34 @@ def _waits(worker):
 @pytest.mark.parametrize(("kind", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_ingest_that_is_interrupted_leaves_nothing(films, data, tmp_path, kind, code):
     big = tmp_path / "big.mp4"
-    _with_padding(films / "a.mp4", big, 200 << 20)
-    process = start("ingest", big, "--data", data)
+    _with_padding(films / "a.mp4", big, 1 << 30)
     temporary = data / "objects" / ".holdfast" / "temporary"
-    wait_until(lambda: temporary.exists() and any(temporary.iterdir()), "bytes to be stored")
+    process = _frozen_in_an_ingest(big, data, temporary)
     process.send_signal(kind)
+    process.send_signal(signal.SIGCONT)
     ran = finish(process)
     assert ran.code == code
     assert ran.err.startswith("holdfast: ")
     assert ran.err.count("\n") == 1
     assert data_files(data) == []
     assert list(temporary.iterdir()) == []
+
+
+def _frozen_in_an_ingest(big, data, temporary):
+    """Return an ingest of *big* into *data* that stands still with less than half of it stored."""
+    for _ in range(20):  # on a busy machine all may be stored before anybody looks
+        process = start("ingest", big, "--data", data)
+        while process.poll() is None and not any(temporary.glob("*")):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGSTOP)
+        with contextlib.suppress(FileNotFoundError):
+            stored = [each.stat().st_size for each in temporary.iterdir()]
+            if stored and max(stored) < big.stat().st_size / 2:
+                return process
+        process.kill()
+        finish(process)
+        shutil.rmtree(data)
+    raise AssertionError("each of 20 files was stored before it could be interrupted")
 
 
 def test_a_large_file_is_brought_in_within_little_memory(films, data, tmp_path):

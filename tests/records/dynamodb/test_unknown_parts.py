@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from holdfast.errors import UnsupportedError
-from holdfast.records import driver
+from holdfast.records import driver_requests
 from holdfast.records.conformance.sample_entities import Setting, entities_for
 from holdfast.records.driver import StoreCapability
 from holdfast.records.drivers.dynamodb.unknown_parts import refuse_unknown, refuse_unknown_model
@@ -15,14 +15,14 @@ ENTITIES = entities_for(frozenset(StoreCapability) - {StoreCapability.SEQUENCES}
 
 
 @dataclass(frozen=True)
-class Select(driver.Select):
+class Select(driver_requests.Select):
     """What queries may be some day."""
 
     sample: object = None
 
 
 def test_a_new_part_of_a_query_is_refused_where_it_is_used():
-    refuse_unknown(driver.Select(model_of(Setting)))
+    refuse_unknown(driver_requests.Select(model_of(Setting)))
     refuse_unknown(Select(model_of(Setting)))
     with pytest.raises(UnsupportedError, match="'sample' of a Select"):
         refuse_unknown(Select(model_of(Setting), sample="some"))
