@@ -9,7 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
-import time
+from functools import partial
 
 import pytest
 
@@ -107,12 +107,15 @@ def test_an_ingest_that_is_interrupted_leaves_nothing(films, data, tmp_path, kin
     assert list(temporary.iterdir()) == []
 
 
+def _has_stored(process, temporary):
+    return process.poll() is not None or any(temporary.glob("*"))
+
+
 def _frozen_in_an_ingest(big, data, temporary):
     """Return an ingest of *big* into *data* that stands still with less than half of it stored."""
     for _ in range(20):  # on a busy machine all may be stored before anybody looks
         process = start("ingest", big, "--data", data)
-        while process.poll() is None and not any(temporary.glob("*")):
-            time.sleep(0.005)
+        wait_until(partial(_has_stored, process, temporary), "bytes to be stored")
         process.send_signal(signal.SIGSTOP)
         with contextlib.suppress(FileNotFoundError):
             stored = [each.stat().st_size for each in temporary.iterdir()]

@@ -108,13 +108,13 @@ class LogKeeper:
 
 def _key_at(path: Path, origin: str) -> SignerKey:
     """Return the key in the file *path*, made when it is not there yet."""
+    named = f"the audit's key {str(path)!r}"
     try:
         return _new_key(path, origin)
     except FileExistsError:
         pass
     except OSError as error:
-        raise StorageError(f"the audit's key {str(path)!r}: {error.strerror}") from error
-    named = f"the audit's key {str(path)!r}"
+        raise StorageError(f"{named}: {error.strerror}") from error
     try:
         if path.is_dir():
             raise ConfigurationError(f"{named} is a folder; expected a file, or none yet")

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from holdfast.jobs.job import Job
+from holdfast.jobs.job import NO_LANE, Job
 from holdfast.records import everything
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from holdfast.jobs.claim_batch import ClaimBatch
@@ -153,11 +153,12 @@ class ClaimFloors:
         self._asking.took(began)
         return found
 
-    def lower(self, job: Job) -> None:
-        """Let the next search see *job*, which can be claimed again, wherever it stands."""
-        levels = self._heads[job.queue].levels
-        if job.precedence in levels:
-            levels[job.precedence] = min(levels[job.precedence], job.run_at)
+    def lower(self, jobs: Iterable[Job]) -> None:
+        """Let the next search see those of *jobs* that can be claimed, wherever they stand."""
+        for job in jobs:
+            levels = self._heads[job.queue].levels
+            if job.lane != NO_LANE and job.precedence in levels:
+                levels[job.precedence] = min(levels[job.precedence], job.run_at)
 
     def forget(self, queue: str) -> None:
         """Let the next search of *queue* be a whole one."""

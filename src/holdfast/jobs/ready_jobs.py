@@ -65,8 +65,7 @@ class ReadyJobs(JobEnds):
         self._looked = now
         began = 0.0 if pace is None else pace.tell()
         most = None if pace is None else _TAKEN_BACK
-        back = await self._take_back(now, since, most)
-        total = len(back) + await self.release_waiting()
+        total = await self._take_back(now, since, most, floors) + await self.release_waiting()
         count = _TOGETHER
         while count == _TOGETHER:
             found = await self._jobs.take(
@@ -75,13 +74,9 @@ class ReadyJobs(JobEnds):
                 order_by=Job.run_at.asc(),
                 limit=_TOGETHER,
             )
-            await self.announce(found)
-            back += found
+            await self._told_of(found, floors)
             count = len(found)
             total += count
-        if floors is not None:
-            for job in back:
-                floors.lower(job)
         if pace is not None:
             pace.took(began, whole=whole)
         return total
@@ -104,15 +99,21 @@ class ReadyJobs(JobEnds):
         except PreconditionFailedError:
             return None
 
+    async def _told_of(self, jobs: Iterable[Job], floors: ClaimFloors | None) -> None:
+        """Have *jobs*, as they are after a look, found: by others, and with *floors*."""
+        await self.announce(jobs)
+        if floors is not None:
+            floors.lower(jobs)
+
     async def _take_back(
-        self, now: datetime, since: datetime | None, most: int | None
-    ) -> list[Job]:
+        self, now: datetime, since: datetime | None, most: int | None, floors: ClaimFloors | None
+    ) -> int:
         """Return to their queues, or end, the jobs whose lease or wait ran out, *since* then.
 
-        Return those that went back. After *most* of one kind the rest is left to the next look,
-        which is a whole one then.
+        Return how many went back. After *most* of one kind the rest is left to the next look, which
+        is a whole one then.
         """
-        back: list[Job] = []
+        back = 0
         for status in (JobStatus.RUNNING, JobStatus.WAITING):
             # One status after the other, and along the whole of their index: in no other way does
             # PostgreSQL take this index and no other that begins with the status.
@@ -120,23 +121,22 @@ class ReadyJobs(JobEnds):
             order = (Job.leased_until.asc(), Job.awaited.asc())
             if most is None:
                 async for job in self._jobs.stream(over, order_by=order):
-                    back += await self._took_back(job, now)
+                    back += await self._took_back(job, now, floors)
                 continue
             lost = await self._jobs.find(over, order_by=order, limit=most)
             for job in lost:
-                back += await self._took_back(job, now)
+                back += await self._took_back(job, now, floors)
             if len(lost) == most:
                 self._looked = None
         return back
 
-    async def _took_back(self, job: Job, now: datetime) -> list[Job]:
-        """Return the job as it is in its queue, once it went back there."""
+    async def _took_back(self, job: Job, now: datetime, floors: ClaimFloors | None) -> bool:
         # The token pins the very lease that was seen; a heartbeat in between renews it.
         seen = (Job.status == job.status) & (Job.lease == job.lease) & lapsed(now)
         try:
             if job.status is JobStatus.WAITING:
                 await self._try(job.id, *woken(now), when=seen)
-                return []  # it is queued, for now: `make_ready` finds it there
+                return False  # it is queued, for now: `make_ready` finds it there
             async with self._with_history():
                 found = await self._try(job.id, *self._after_expiry(job, now), when=seen)
                 if found is not None:
@@ -144,12 +144,12 @@ class ReadyJobs(JobEnds):
                         self.store, job, AttemptOutcome.LOST, ended_at=now, error=found.error
                     )
         except (NotFoundError, SerializationError):
-            return []  # removed in between, or somebody else takes it back at this moment
+            return False  # removed in between, or somebody else takes it back at this moment
         if found is None:
-            return []
+            return False
         await self._count(found, now, error=found.error, lost=True)
-        await self.announce([found])
-        return [found] if found.status is JobStatus.QUEUED else []
+        await self._told_of([found], floors)
+        return found.status is JobStatus.QUEUED
 
     def _after_expiry(self, job: Job, now: datetime) -> tuple[Change, ...]:
         """Return what becomes of a job whose worker is gone: also a job that ends its workers."""

@@ -171,7 +171,7 @@ class Repository(RepositoryReads[E]):
             self.model, where, validation.changes(self.model, changes, now=self.store.now())
         )
 
-        async def work(update: Update[E]) -> E | None:
+        async def work() -> E | None:
             return await self._writing.patch(update)
 
         stored = await self._changing(update, work)
@@ -242,11 +242,12 @@ class Repository(RepositoryReads[E]):
         `everything()`.
         """
         validation.require_predicate(where, "update_where")
+        update = self._update_of(where, changes)
 
-        async def work(update: Update[E]) -> int:
+        async def work() -> int:
             return await self._writing.update(update)
 
-        return await self._changing(self._update_of(where, changes), work)
+        return await self._changing(update, work)
 
     async def take(
         self,
@@ -273,7 +274,7 @@ class Repository(RepositoryReads[E]):
         update = self._update_of(where, changes)
         taking = Taking(update, validation.total_order(self.model, order_by), most, parts)
 
-        async def work(_: Update[E]) -> list[E]:
+        async def work() -> list[E]:
             if self._takes_rows:
                 return await cast("TakingWriter", self._writing).take(taking)
             return await whole_write(self.store, lambda: self._take_by_steps(taking))
@@ -398,7 +399,7 @@ class Repository(RepositoryReads[E]):
 
         return await whole(self.store, checked)
 
-    async def _changing(self, update: Update[E], work: Callable[[Update[E]], Awaitable[T]]) -> T:
+    async def _changing(self, update: Update[E], work: Callable[[], Awaitable[T]]) -> T:
         """Do *work*, which makes *update*; see `_pointing`.
 
         It looks for where to write when it is called: in here a transaction may begin.
@@ -407,11 +408,11 @@ class Repository(RepositoryReads[E]):
         if not self._points_at_soft or not any(
             spec.name in names for spec, _ in soft_references(self.model)
         ):
-            return await work(update)
+            return await work()
 
         async def checked() -> T:
             await check_changes(self.store, self.model, update.changes)
-            return await work(update)
+            return await work()
 
         return await whole(self.store, checked)
 

@@ -181,7 +181,7 @@ class ClaimedAhead:
 
     async def _put_back(self, claim: Claimed) -> None:
         try:
-            self._floors.lower(await self._jobs.put_back(claim))
+            self._floors.lower([await self._jobs.put_back(claim)])
         except LeaseLostError:
             return  # somebody else has it already
         except HoldfastError as error:
